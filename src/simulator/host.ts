@@ -88,6 +88,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     c.set('arrivedAt', world.clock.now());
     const journal = (status: number | 'reset'): void =>
       world.journal.add({
+        arrivedAt: new Date(c.get('arrivedAt')).toISOString(),
         at: new Date(world.clock.now()).toISOString(),
         service,
         tenant: c.get('tenant'),

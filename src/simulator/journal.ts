@@ -1,6 +1,9 @@
 /** A journal of requests to the simulated services, for assertions: never a token or a secret. */
 export interface JournalEntry {
   readonly sequence: number;
+  /** When the request came, before any fault delayed it. */
+  readonly arrivedAt: string;
+  /** When it was answered. */
   readonly at: string;
   /** `entra`, `graph`, `intune` with the cloud's name (`entra:public`), or `jamf:<instance name>`. */
   readonly service: string;

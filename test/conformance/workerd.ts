@@ -179,6 +179,20 @@ export async function openWorkerd(options: WorkerdOptions) {
   return miniflare;
 }
 
+/** An object of the Worker of the data plane. */
+export async function objectNamed<Stub>(
+  miniflare: Awaited<ReturnType<typeof openWorkerd>>,
+  binding: 'DELIVERER' | 'DIRECTORY',
+  name: string,
+): Promise<Stub> {
+  // Its types are those of a package that is not installed.
+  const namespace = (await miniflare.getDurableObjectNamespace(binding, workers.data.name)) as unknown as {
+    idFromName(of: string): unknown;
+    get(id: unknown): Stub;
+  };
+  return namespace.get(namespace.idFromName(name));
+}
+
 /** `trust`: PEM of one more authority for the Worker's `fetch`. */
 export async function startWorker(
   options: Pick<WorkerdOptions, 'bindings' | 'hyperdrive' | 'keptIn' | 'rates'> &
@@ -202,22 +216,14 @@ export async function startWorker(
     workers: [{ ...worker, which }, ...(twin === undefined ? [] : [{ ...worker, which, name: twin }])],
     onLine: (level, line) => lines.push(`${level} ${line}`),
   });
-  const objectNamed = async <Stub>(binding: string, name: string): Promise<Stub> => {
-    // Its types are those of a package that is not installed.
-    const namespace = (await miniflare.getDurableObjectNamespace(binding)) as unknown as {
-      idFromName(of: string): unknown;
-      get(id: unknown): Stub;
-    };
-    return namespace.get(namespace.idFromName(name));
-  };
   return {
     fetch: async (url, { isolate, ...call } = {}) => {
       const headers = { ...call.headers, ...(isolate === undefined ? {} : { 'MF-Route-Override': isolate }) };
       const answer = await miniflare.dispatchFetch(url, { redirect: 'manual', ...call, headers });
       return { status: answer.status, headers: new Headers([...answer.headers]), text: await answer.text() };
     },
-    deliverer: (name) => objectNamed<DelivererStub>('DELIVERER', name),
-    directory: (name) => objectNamed<DirectoryStub>('DIRECTORY', name),
+    deliverer: (name) => objectNamed<DelivererStub>(miniflare, 'DELIVERER', name),
+    directory: (name) => objectNamed<DirectoryStub>(miniflare, 'DIRECTORY', name),
     bucket: async () => (await miniflare.getR2Bucket('SNAPSHOT')) as unknown as Bucket,
     scheduled: async () => {
       const running = (await miniflare.getWorker()) as unknown as { scheduled(): Promise<unknown> };

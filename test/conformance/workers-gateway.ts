@@ -15,12 +15,18 @@ import { developmentCertificate } from '../../src/runtime/node-certificate.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { handTo, listenOn } from './front.ts';
-import { bundleWorker, openWorkerd } from './workerd.ts';
+import { bundleWorker, type DelivererStub, objectNamed, openWorkerd } from './workerd.ts';
 
 /** Of the process, and not of the Workers. */
 const ofListeners =
   /^(?:ESPALIER_(?:DATA_DIR|TLS.*|.*_LISTEN|DRAIN_DELAY_SECONDS|LOG_FORMAT)|NODE_.*|DATABASE_URL)$/;
 const cronEveryMs = 60_000;
+
+/** What a storm asks for. */
+interface Message {
+  /** Names of objects to end, as the platform may at any time. */
+  readonly abort: readonly string[];
+}
 
 /** What on Node lies in a file is the text of the variable here. */
 function bindingsOf(environment: NodeJS.ProcessEnv): Record<string, string> {
@@ -70,7 +76,11 @@ async function start() {
       : undefined;
   const hyperdrive = embedded?.url ?? required('DATABASE_URL');
   await migrateDatabase(hyperdrive);
-  const { certFile, keyFile } = await developmentCertificate(dataDir, publicUrl);
+  const { ESPALIER_TLS_CERT_FILE: givenCert, ESPALIER_TLS_KEY_FILE: givenKey } = process.env;
+  const { certFile, keyFile } =
+    givenCert === undefined || givenKey === undefined
+      ? await developmentCertificate(dataDir, publicUrl)
+      : { certFile: givenCert, keyFile: givenKey };
   const certificate = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
 
   const fronts = {
@@ -93,6 +103,7 @@ async function start() {
     },
     hyperdrive,
     trustFile: required('NODE_EXTRA_CA_CERTS'),
+    keptIn: join(dataDir, 'objects'),
     onLine: (_level, line) => process.stdout.write(`${line}\n`),
   });
   const behind = Number((await workerd.ready).port);
@@ -111,14 +122,31 @@ async function start() {
   };
   // Where it is deployed the alarms of its objects outlive everything; here they are forgotten with the process.
   await deployed.scheduled();
-  const cron = setInterval(() => void deployed.scheduled(), cronEveryMs);
+  let cron: NodeJS.Timeout;
+  // At full minutes, as the platform does, whenever this process began.
+  const atNextMinute = (): void => {
+    cron = setTimeout(
+      () => {
+        void deployed.scheduled();
+        atNextMinute();
+      },
+      cronEveryMs - (Date.now() % cronEveryMs),
+    );
+  };
+  atNextMinute();
+  const abort = async (name: string): Promise<void> =>
+    (await objectNamed<DelivererStub>(workerd, 'DELIVERER', name)).abortNow();
+  process.on('message', (message: Message) => {
+    // Its own call ends with it.
+    for (const name of message.abort) void abort(name).catch(() => undefined);
+  });
   const urls = {
     data: `https://127.0.0.1:${listening.port}`,
     admin: `https://127.0.0.1:${port}`,
     ops: `http://127.0.0.1:${ops.port}`,
   };
   const stop = async (): Promise<void> => {
-    clearInterval(cron);
+    clearTimeout(cron);
     for (const server of Object.values(fronts)) {
       server.close();
       server.closeAllConnections();

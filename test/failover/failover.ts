@@ -59,7 +59,7 @@ async function prepare(
   stack: AsyncDisposableStack,
 ): Promise<Failover> {
   const { macs, seconds, seed } = options;
-  const storm = makePlan({ seed, seconds, macs, batch: undefined, lost: 0 });
+  const storm = makePlan({ runtime: 'node', seed, seconds, macs, batch: undefined, lost: 0 });
   const plan = { ...storm, crashes: [], weather: [], poison: [] };
   const scene = await startScene(plan, stack, async () => {
     const cluster = await startCluster(binaries);

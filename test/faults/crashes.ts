@@ -1,11 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Crash, Plan } from './plan.ts';
+import { delivererName } from '../../src/runtime/worker/waker.ts';
+import { type Crash, type Plan, shards } from './plan.ts';
 import type { Scene } from './scene.ts';
 
-/** The crashes of gateways and of the database, as the plan has them. */
+/** The crashes of gateways, of Durable Objects and of the database, as the plan has them. */
 export interface Crashes {
-  readonly counts: { kills: number; databaseRestarts: number };
-  /** When something was killed or stopped, milliseconds since the epoch, oldest first. */
+  readonly counts: { kills: number; aborts: number; databaseRestarts: number };
+  /**
+   * When something was killed or stopped, milliseconds since the epoch, oldest first. An object that ends is not among them:
+   * nothing that was committed is lost with it, so it is no reason to say anything twice.
+   */
   readonly times: readonly number[];
   /** Plays the plan; resolves after `stop`, when everything runs again. */
   run(): Promise<void>;
@@ -14,7 +18,7 @@ export interface Crashes {
 }
 
 export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashes {
-  const counts = { kills: 0, databaseRestarts: 0 };
+  const counts = { kills: 0, aborts: 0, databaseRestarts: 0 };
   const times: number[] = [];
   const stopped = new AbortController();
 
@@ -26,6 +30,12 @@ export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashe
     await wait(downMs);
     // Nobody waits for it: the next crash may come while it starts, as it may in life.
     for (const gateway of victims) void gateway.start().catch(() => undefined);
+  };
+  const abort = ({ shards: numbers }: Extract<Crash, { kind: 'abort' }>): void => {
+    const running = gateways.filter((gateway) => gateway.isUp());
+    for (const gateway of running)
+      gateway.abort(numbers.map((shard) => delivererName({ shard, of: shards })));
+    counts.aborts += running.length * numbers.length;
   };
   const restartDatabase = async ({ downMs, mode }: Extract<Crash, { kind: 'database' }>): Promise<void> => {
     counts.databaseRestarts += 1;
@@ -46,7 +56,8 @@ export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashe
         const aheadMs = Math.max(0, startedAt + crash.atMs - Date.now());
         await wait(aheadMs, undefined, { signal: stopped.signal }).catch(() => undefined);
         if (stopped.signal.aborted) break;
-        await (crash.kind === 'kill' ? kill(crash) : restartDatabase(crash));
+        if (crash.kind === 'abort') abort(crash);
+        else await (crash.kind === 'kill' ? kill(crash) : restartDatabase(crash));
       }
       await Promise.all(gateways.map((gateway) => gateway.start()));
     },

@@ -6,13 +6,25 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../harness/ports.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** What is started as a gateway, with its own variables. */
+export interface GatewayProgram {
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** It is told what to end in itself. */
+  readonly takesMessages: boolean;
+}
+
+export const nodeGateway: GatewayProgram = {
+  args: [fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)), 'serve'],
+  environment: {},
+  takesMessages: false,
+};
 const startTimeoutMs = 60_000;
 const stopTimeoutMs = 35_000;
 /** As a supervisor waits before it starts a process again that ended by itself. */
 const restartAfterMs = 500;
 
-/** One `espalier serve` with its addresses, through all its lives. */
+/** One gateway with its addresses, through all its lives. */
 export interface StormGateway {
   readonly name: string;
   readonly data: string;
@@ -25,6 +37,8 @@ export interface StormGateway {
   start(): Promise<void>;
   /** SIGTERM, and no life after it. */
   stop(): Promise<void>;
+  /** Ends the Durable Objects of this name, where it has such. */
+  abort(objects: readonly string[]): void;
   /** When it ended although it was ready and nobody had asked it to, milliseconds since the epoch. */
   readonly deaths: readonly number[];
   /** Ends before it was ready: the database may be away then, and its supervisor starts it again. */
@@ -43,16 +57,27 @@ const isReady = (port: number): Promise<boolean> =>
     asked.end();
   });
 
+function killGroup(child: ChildProcess | undefined): void {
+  if (child?.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nobody is left of it.
+  }
+}
+
 /** `environment` configures it but for its name, listeners and data directory, which are its own. */
 export async function createGateway(
   name: string,
   environment: Readonly<Record<string, string>>,
   dir: string,
   dataPort: number,
+  program: GatewayProgram = nodeGateway,
 ): Promise<StormGateway> {
   const [adminPort, opsPort] = [await freePort(), await freePort()];
   const own = {
     ...environment,
+    ...program.environment,
     ESPALIER_DATA_DIR: join(dir, name),
     ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
     ESPALIER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
@@ -67,9 +92,11 @@ export async function createGateway(
 
   const spawnOnce = (): void => {
     const log = openSync(join(dir, `${name}.log`), 'a');
-    const born = spawn(process.execPath, [main, 'serve'], {
+    const born = spawn(process.execPath, program.args, {
       env: { PATH: process.env.PATH, ESPALIER_DRAIN_DELAY_SECONDS: '0', ...own },
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log, log, program.takesMessages ? 'ipc' : 'ignore'],
+      // Killed with what it started, as workerd.
+      detached: true,
     });
     closeSync(log);
     child = born;
@@ -86,6 +113,7 @@ export async function createGateway(
       born.once('exit', () => {
         const wasUp = up;
         up = false;
+        killGroup(born);
         resolve();
         if (!wanted || child !== born) return;
         if (wasUp) deaths.push(Date.now());
@@ -100,8 +128,9 @@ export async function createGateway(
     wanted = false;
     up = false;
     const gone = exited;
-    child?.kill(signal);
-    const force = setTimeout(() => child?.kill('SIGKILL'), stopTimeoutMs);
+    if (signal === 'SIGKILL') killGroup(child);
+    else child?.kill(signal);
+    const force = setTimeout(() => killGroup(child), stopTimeoutMs);
     await gone;
     clearTimeout(force);
   };
@@ -113,6 +142,9 @@ export async function createGateway(
     isUp: () => up,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
+    abort: (objects) => {
+      if (up && child?.connected) child.send({ abort: objects }, () => undefined);
+    },
     start: async () => {
       if (!wanted) {
         wanted = true;

@@ -8,6 +8,8 @@ export interface StormOptions {
   /** Of storm; what comes before and after it is not counted. */
   readonly seconds: number;
   readonly macs: number;
+  /** What the gateways are: processes of `espalier serve`, or both Workers on workerd. */
+  readonly runtime: 'node' | 'workers';
   /** Changes of Macs in a second. */
   readonly rate: number;
   /**
@@ -21,18 +23,24 @@ export interface StormOptions {
   readonly settleSeconds: number;
 }
 
-export const usage = `npm run test:faults -- [--seed N] [--seeds K] [--seconds S] [--macs N] [--rate R] [--lost SHARE]
-                       [--batch N] [--settle S]
+export const usage = `npm run test:faults -- [--workers] [--seed N] [--seeds K] [--seconds S] [--macs N] [--rate R]
+                       [--lost SHARE] [--batch N] [--settle S]
 
+  --workers     the gateway is both Workers on workerd (npm run test:workers-storm); defaults of this storm behind the slash
   --seed N      the storm's seed; default: by chance
   --seeds K     K storms after each other, of the seeds N, N+1, … (1)
-  --seconds S   how long it storms (180)
-  --macs N      Macs over all instances (5000)
-  --rate R      changes of Macs in a second (50)
-  --lost SHARE  share of webhooks that are lost on their way (0.05); 0: none at all, not even while no gateway runs;
+  --seconds S   how long it storms (180 / 120)
+  --macs N      Macs over all instances (5000 / 1000)
+  --rate R      changes of Macs in a second (50 / 8)
+  --lost SHARE  share of webhooks that are lost on their way (0.05 / 0); 0: none at all, not even while no gateway runs;
                 then polls and reconciliations are off, and what was answered 202 has to be told in time
   --batch N     devices in a message (by the seed: 1 or 20)
   --settle S    how long Intune may take to hold the newest state of every device at the end (240)`;
+
+const defaults = {
+  node: { seconds: 180, macs: 5000, rate: 50, lost: 0.05 },
+  workers: { seconds: 120, macs: 1000, rate: 8, lost: 0 },
+} as const;
 
 const flags = ['seed', 'seeds', 'seconds', 'macs', 'rate', 'lost', 'batch', 'settle'] as const;
 
@@ -49,20 +57,27 @@ function numberOf(name: string, text: string | undefined, low: number, high: num
 export function readOptions(args: readonly string[]): StormOptions {
   const { values } = parseArgs({
     args: [...args],
-    options: Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }])),
+    options: {
+      workers: { type: 'boolean' },
+      ...Object.fromEntries(flags.map((name) => [name, { type: 'string' as const }])),
+    },
   });
-  const given = values as Partial<Record<(typeof flags)[number], string>>;
+  const { workers = false, ...others } = values;
+  const runtime = workers ? 'workers' : 'node';
+  const usual = defaults[runtime];
+  const given = others as Partial<Record<(typeof flags)[number], string>>;
   const whole = (name: (typeof flags)[number], low: number, high: number): number | undefined => {
     const value = numberOf(name, given[name], low, high);
     return value === undefined ? undefined : Math.trunc(value);
   };
   return {
+    runtime,
     seed: whole('seed', 0, 0xffff_ffff) ?? Math.trunc(Math.random() * 1_000_000),
     seeds: whole('seeds', 1, 1000) ?? 1,
-    seconds: whole('seconds', 5, 86_400) ?? 180,
-    macs: whole('macs', 5, 100_000) ?? 5000,
-    rate: numberOf('rate', given.rate, 0.1, 1000) ?? 50,
-    lost: numberOf('lost', given.lost, 0, 1) ?? 0.05,
+    seconds: whole('seconds', 5, 86_400) ?? usual.seconds,
+    macs: whole('macs', 5, 100_000) ?? usual.macs,
+    rate: numberOf('rate', given.rate, 0.1, 1000) ?? usual.rate,
+    lost: numberOf('lost', given.lost, 0, 1) ?? usual.lost,
     batch: whole('batch', 1, 1000),
     settleSeconds: whole('settle', 1, 86_400) ?? 240,
   };

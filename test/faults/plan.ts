@@ -10,6 +10,7 @@ import type { StormOptions } from './options.ts';
  */
 export interface Plan {
   readonly seed: number;
+  readonly runtime: StormOptions['runtime'];
   readonly batch: number;
   /** False where no webhook is lost: then nothing but webhooks and pushes tells of a change. */
   readonly polls: boolean;
@@ -25,6 +26,12 @@ export type Crash =
       readonly atMs: number;
       readonly gateways: readonly number[];
       readonly downMs: number;
+    }
+  | {
+      /** The platform ends these Durable Objects, and begins each anew when it is called or its alarm is due. */
+      readonly kind: 'abort';
+      readonly atMs: number;
+      readonly shards: readonly number[];
     }
   | {
       readonly kind: 'database';
@@ -167,8 +174,39 @@ function planPoison(random: Random, lengthMs: number, tenants: number): Poisonin
     .sort((a, b) => a.atMs - b.atMs);
 }
 
-/** A deck that is shuffled anew when it is used up: also a short storm has a bit of everything. */
-const deck = ['kill', 'immediate', 'kill', 'kill', 'fast', 'both'] as const;
+type Card = 'kill' | 'both' | 'immediate' | 'fast' | 'abort' | 'abort all';
+
+interface Deck {
+  readonly gateways: number;
+  /** It is shuffled anew when it is used up: also a short storm has a bit of everything. */
+  readonly cards: readonly Card[];
+  readonly gapMs: readonly [number, number];
+}
+
+const decks: Readonly<Record<Plan['runtime'], Deck>> = {
+  // A gateway takes some seconds to come back: mostly there has to be one that can be killed.
+  node: { gateways: 2, cards: ['kill', 'immediate', 'kill', 'kill', 'fast', 'both'], gapMs: [6000, 16_000] },
+  // There is one of them, and it is better ended while it does something.
+  workers: {
+    gateways: 1,
+    cards: [
+      'abort',
+      'kill',
+      'abort',
+      'abort all',
+      'immediate',
+      'abort',
+      'fast',
+      'kill',
+      'abort',
+      'abort all',
+    ],
+    gapMs: [2000, 9000],
+  },
+};
+
+/** Durable Objects that deliver, which share the tenants. */
+export const shards = 3;
 
 function shuffled<T>(random: Random, items: readonly T[]): T[] {
   return items
@@ -177,21 +215,23 @@ function shuffled<T>(random: Random, items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-function planCrashes(random: Random, lengthMs: number): Crash[] {
+function planCrashes(random: Random, lengthMs: number, deck: Deck): Crash[] {
   const crashes: Crash[] = [];
-  let cards: (typeof deck)[number][] = [];
+  let cards: Card[] = [];
   let atMs = between(random, 2000, 8000);
   while (atMs < lengthMs) {
-    if (cards.length === 0) cards = shuffled(random, deck);
+    if (cards.length === 0) cards = shuffled(random, deck.cards);
     const card = cards.pop()!;
     const downMs = between(random, 200, 3000);
     if (card === 'fast' || card === 'immediate') crashes.push({ kind: 'database', atMs, mode: card, downMs });
-    else {
-      const gateways = card === 'both' ? [0, 1] : [random.integer(0, 1)];
+    else if (card === 'abort') crashes.push({ kind: 'abort', atMs, shards: [random.integer(0, shards - 1)] });
+    else if (card === 'abort all') {
+      crashes.push({ kind: 'abort', atMs, shards: Array.from({ length: shards }, (_, shard) => shard) });
+    } else {
+      const gateways = card === 'both' ? [0, 1] : [random.integer(0, deck.gateways - 1)];
       crashes.push({ kind: 'kill', atMs, gateways, downMs });
     }
-    // A gateway takes some seconds to come back: mostly there has to be one that can be killed.
-    atMs += between(random, 6000, 16_000);
+    atMs += between(random, ...deck.gapMs);
   }
   return crashes;
 }
@@ -219,18 +259,21 @@ function planTenants(macs: number): WorldTenantOptions[] {
   ];
 }
 
-export function makePlan(options: Pick<StormOptions, 'seed' | 'seconds' | 'macs' | 'batch' | 'lost'>): Plan {
-  const { seed, seconds } = options;
+export function makePlan(
+  options: Pick<StormOptions, 'seed' | 'seconds' | 'macs' | 'batch' | 'lost' | 'runtime'>,
+): Plan {
+  const { runtime, seed, seconds } = options;
   const random = createRandom(seed);
   const lengthMs = seconds * 1000;
   const tenants = planTenants(options.macs);
   return {
     seed,
+    runtime,
     // Neighbouring seeds differ in it: ten in a row have both.
     batch: options.batch ?? (seed % 2 === 0 ? 20 : 1),
     polls: options.lost > 0,
     tenants,
-    crashes: planCrashes(random, lengthMs),
+    crashes: planCrashes(random, lengthMs, decks[runtime]),
     weather: planWeather(random, lengthMs, tenants),
     poison: planPoison(random, lengthMs, tenants.length),
   };

@@ -13,14 +13,15 @@ import {
 import { call } from '../harness/http.ts';
 import type { OwnPostgres } from '../harness/own-postgres.ts';
 import { freePort } from '../harness/ports.ts';
-import { createGateway, type StormGateway } from './gateways.ts';
+import { createGateway, nodeGateway, type StormGateway } from './gateways.ts';
 import type { Plan } from './plan.ts';
 import { firstVersion } from './versions.ts';
+import { workersGateway } from './workers.ts';
 
 /** What a scene needs to know of its database. */
 export type SceneDatabase = Pick<OwnPostgres, 'url' | 'isUp'>;
 
-/** The simulated world, a database and two gateways on it, with all tenants connected. */
+/** The simulated world, a database and the gateways on it, with all tenants connected. */
 export interface Scene<Database extends SceneDatabase = OwnPostgres> {
   readonly dir: string;
   readonly world: World;
@@ -34,12 +35,16 @@ export interface Scene<Database extends SceneDatabase = OwnPostgres> {
   keep(): void;
 }
 
+/** Period of heartbeats. */
+export const heartbeatSeconds = 10;
+
 /** Everything that waits waits less, so that minutes show what happens in hours; the rates are not the subject. */
 const quick = ({ batch, polls }: Pick<Plan, 'batch' | 'polls'>) => ({
   ESPALIER_POLL_SECONDS: polls ? '10' : '0',
   ESPALIER_RECONCILE_SECONDS: polls ? '60' : '0',
   ESPALIER_UPLOAD_MAX_DEVICES: String(batch),
   ESPALIER_UPLOAD_STATUS_SECONDS: '1',
+  ESPALIER_HEARTBEAT_SECONDS: String(heartbeatSeconds),
   ESPALIER_RETRY_BASE_SECONDS: '0.2',
   ESPALIER_RETRY_MAX_SECONDS: '5',
   ESPALIER_HOLD_RECHECK_SECONDS: '2',
@@ -105,7 +110,7 @@ export async function startScene<Database extends SceneDatabase>(
     if (!kept) rmSync(dir, { recursive: true, force: true });
   });
   const database = await startDatabase(dir);
-  const [firstPort, secondPort] = [await freePort(), await freePort()];
+  const firstPort = await freePort();
   const publicUrl = `https://localhost:${firstPort}`;
   const { seed, tenants } = plan;
   const world = await createWorld({ seed, clouds: ['public'], tenants: [...tenants], publicUrl });
@@ -118,10 +123,11 @@ export async function startScene<Database extends SceneDatabase>(
   }
 
   const environment = await environmentOf(dir, world, database, plan);
-  const gateways = [
-    await createGateway('gateway-1', environment, dir, firstPort),
-    await createGateway('gateway-2', environment, dir, secondPort),
-  ];
+  const first = (program = nodeGateway) => createGateway('gateway-1', environment, dir, firstPort, program);
+  const gateways =
+    plan.runtime === 'workers'
+      ? [await first(await workersGateway(dir))]
+      : [await first(), await createGateway('gateway-2', environment, dir, await freePort())];
   for (const gateway of gateways) stack.defer(() => gateway.stop());
   // One first: it makes the schema, and two would only wait for each other.
   for (const gateway of gateways) await gateway.start();

@@ -17,6 +17,7 @@ const columns = [
   'messages',
   'resends',
   'kills',
+  'aborts',
   'databaseRestarts',
   'deaths',
   'duplicatesAfterCrash',
@@ -25,6 +26,8 @@ const columns = [
   'violations',
   'reportedTooLate',
   'behind',
+  'heartbeats',
+  'unclear',
   'settleSeconds',
   'passed',
 ] as const;

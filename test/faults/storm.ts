@@ -13,7 +13,9 @@ import { makePlan } from './plan.ts';
 import { createPromptness, type Promptness } from './promptness.ts';
 import { type Scene, startScene } from './scene.ts';
 import { createSenders, type Senders, type Sent } from './senders.ts';
+import { judge, nothingJudged, type Verdict } from './verdict.ts';
 import { createWeather, type StormWeather } from './weather.ts';
+import { installWitness } from './witness.ts';
 
 /** The numbers of one storm, and whether it was passed. */
 export interface StormResult extends LedgerCounts, Readonly<Sent> {
@@ -29,11 +31,17 @@ export interface StormResult extends LedgerCounts, Readonly<Sent> {
   readonly spells: number;
   readonly poisonings: number;
   readonly kills: number;
+  /** Durable Objects that were ended. */
+  readonly aborts: number;
   readonly databaseRestarts: number;
   /** Gateways that ended although nothing had killed them. */
   readonly deaths: number;
   readonly failedStarts: number;
   readonly reportsReplayed: number;
+  /** Heartbeats that came to Intune. */
+  readonly heartbeats: number;
+  /** Tries of messages whose outcome was not clear to the gateway. */
+  readonly unclear: number;
   readonly violations: number;
   /** States that were answered 202 and not told in time (promptness.ts); null where webhooks are lost. */
   readonly reportedTooLate: number | null;
@@ -57,6 +65,8 @@ interface Storm {
   readonly allInTime: boolean;
   /** What else must not happen. */
   readonly complaints: string[];
+  /** Since when the database is watched, milliseconds since the epoch. */
+  readonly watchedSince: number;
 }
 
 const progressEveryMs = 10_000;
@@ -85,6 +95,7 @@ function printer({ check, crashes, life, scene, weather }: Storm, print: (line: 
         `${resends} resent`,
         `${behind} devices behind`,
         `${crashes.counts.kills} kills`,
+        `${crashes.counts.aborts} aborts`,
         `${crashes.counts.databaseRestarts} database restarts`,
         `${scene.world.faults.list().length} faults`,
         `${weather.poisoned()} poisoned`,
@@ -119,6 +130,8 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
     return database;
   });
   const { gateways, instances, world } = scene;
+  await installWitness(scene.database.url);
+  const watchedSince = Date.now();
   const complaints: string[] = [];
   const senders = createSenders({
     gateways,
@@ -141,7 +154,7 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
     hasFailed: (messageId) => tenants.some(({ messages }) => messages.get(messageId)?.status === 'Failed'),
   });
   const allInTime = !plan.polls;
-  return { scene, life, senders, weather, crashes, check, promptness, allInTime, complaints };
+  return { scene, life, senders, weather, crashes, check, promptness, allInTime, complaints, watchedSince };
 }
 
 async function introduce(storm: Storm, signal: AbortSignal): Promise<void> {
@@ -189,7 +202,8 @@ async function rage(storm: Storm, options: StormOptions, progress: () => void, s
 }
 
 /** Everything that must not be, one line each. */
-function complaintsOf({ allInTime, check, complaints, promptness, scene }: Storm): string[] {
+function complaintsOf(storm: Storm, verdict: Verdict): string[] {
+  const { allInTime, check, complaints, promptness, scene } = storm;
   return [
     ...check.violations.map(({ deviceId, kind, text }) => `${kind} ${deviceId}: ${text}`),
     ...findAppliedBackwards(scene.world).map((text) => `applied backwards ${text}`),
@@ -200,13 +214,14 @@ function complaintsOf({ allInTime, check, complaints, promptness, scene }: Storm
       ({ acceptedAt, deviceId, instance, osVersion }) =>
         `late ${deviceId} of ${instance}: ${osVersion} was answered 202 at ${new Date(acceptedAt).toISOString()} and not told within ${reportedWithinSeconds} fair seconds`,
     ),
+    ...verdict.complaints,
     ...complaints,
   ];
 }
 
-function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormResult {
+function resultOf(storm: Storm, options: StormOptions, ending: Ending, verdict: Verdict): StormResult {
   const { allInTime, check, crashes, life, promptness, scene, senders, weather } = storm;
-  const violations = complaintsOf(storm).length;
+  const violations = complaintsOf(storm, verdict).length;
   const { changes, doubled, late, lost, replayed } = life.counts;
   return {
     seed: options.seed,
@@ -222,6 +237,8 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
     failedStarts: storm.scene.gateways.reduce((sum, gateway) => sum + gateway.failedStarts(), 0),
     ...check.counts(),
     reportsReplayed: ending.replayed,
+    heartbeats: verdict.heartbeats,
+    unclear: verdict.unclear,
     violations,
     reportedTooLate: allInTime ? promptness.overdue().length : null,
     slowestReportSeconds: promptness.slowestSeconds(),
@@ -231,10 +248,15 @@ function resultOf(storm: Storm, options: StormOptions, ending: Ending): StormRes
   };
 }
 
-async function explain(storm: Storm, ending: Ending, print: (line: string) => void): Promise<void> {
+async function explain(
+  storm: Storm,
+  ending: Ending,
+  verdict: Verdict,
+  print: (line: string) => void,
+): Promise<void> {
   const { scene } = storm;
   scene.keep();
-  const all = complaintsOf(storm);
+  const all = complaintsOf(storm, verdict);
   for (const text of all.slice(0, shownViolations)) print(text);
   if (all.length > shownViolations) print(`… and ${all.length - shownViolations} more`);
   if (!ending.settled) for (const text of await diagnose(scene, ending.behind)) print(text);
@@ -260,8 +282,10 @@ export async function runStorm(
     const ending = await awaitTruth({ scene, life, senders, settleSeconds, signal, progress, isLost });
     storm.promptness.look();
     storm.check.look();
-    const result = resultOf(storm, options, ending);
-    if (!result.passed) await explain(storm, ending, print);
+    // What is not told yet was not sent again yet, either.
+    const verdict = ending.settled ? await judge(scene, storm.watchedSince) : nothingJudged;
+    const result = resultOf(storm, options, ending, verdict);
+    if (!result.passed) await explain(storm, ending, verdict, print);
     return result;
   } catch (error) {
     if (!signal.aborted) {
