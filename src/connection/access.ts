@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { TokenFailure } from '../entra/errors.ts';
 import type { Application, TokenBroker, TokenResource } from '../entra/tokens.ts';
@@ -153,8 +153,8 @@ const sameServices = (a: IntuneServices | undefined, b: IntuneServices | undefin
  * start, and calls that were under way to the old one, which fail for a while yet, say nothing of it.
  */
 function createDoubts(now: () => number) {
-  const checkedAt = new LRUCache<string, number>({ max: 20_000 });
-  const movedAt = new LRUCache<string, number>({ max: 20_000 });
+  const checkedAt = createBoundedCache<string, number>(20_000);
+  const movedAt = createBoundedCache<string, number>(20_000);
   return {
     mayCheck: (tenantId: string, why: 'address' | 'moved'): boolean => {
       if (now() - (movedAt.get(tenantId) ?? Number.NEGATIVE_INFINITY) < rediscoverEveryMs) return false;
@@ -178,7 +178,7 @@ function createDoubts(now: () => number) {
 function createDiscovery(options: AccessOptions, token: ConnectionAccess['token']) {
   const { clouds, holdRecheckSeconds, log, now, send, timeoutMs } = options;
   const failureKeptMs = Math.min(rediscoverEveryMs, holdRecheckSeconds * 1_000);
-  const known = new LRUCache<string, Discovered>({ max: 20_000 });
+  const known = createBoundedCache<string, Discovered>(20_000);
   const doubts = createDoubts(now);
   const underWay = createJoining<Discovered>(options.sharing);
 

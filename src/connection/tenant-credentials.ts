@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { Credential } from '../entra/credentials.ts';
 import { createTokenBroker, type TokenBroker, type TokenBrokerOptions } from '../entra/tokens.ts';
 import { consentStateMs } from '../limits.ts';
@@ -80,7 +80,7 @@ export interface OwnBrokerOptions extends Omit<TokenBrokerOptions, 'tokens'> {
  * says of such an application is that tenant's fault and never the registration's that the others share.
  */
 export function createOwnBroker(options: OwnBrokerOptions): TokenBroker {
-  const brokers = new LRUCache<string, { version: number; broker: TokenBroker }>({ max: rememberedTenants });
+  const brokers = createBoundedCache<string, { version: number; broker: TokenBroker }>(rememberedTenants);
   const brokerOf = async (tenantId: string): Promise<TokenBroker> => {
     const version = (await options.tenants.tenant(tenantId))?.version ?? 0;
     const known = brokers.get(tenantId);

@@ -4,7 +4,7 @@
  * more. Whoever calls Graph or Intune does so through `withSecondTry`, and sees a 401 only when that was in vain.
  */
 
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { createJoining, type Sharing } from '../joining.ts';
 import type { OutboundResponse, OutboundResult, Send } from '../outbound/port.ts';
 
@@ -49,9 +49,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** Rests of a tenant's resource whose tokens are refused again and again. */
 function createRests(now: () => number, entries: number) {
-  const rests = new LRUCache<string, { readonly refusals: number; readonly untilMs: number }>({
-    max: entries,
-  });
+  const rests = createBoundedCache<string, { readonly refusals: number; readonly untilMs: number }>(entries);
   return {
     refused: (key: string): void => {
       const known = rests.get(key);
@@ -81,7 +79,7 @@ const isRefusal = (result: OutboundResult): result is OutboundResponse => result
 
 export function createIssuedTokens(options: IssuedTokensOptions): IssuedTokens {
   const { now = () => performance.now(), tokens = 25_000, wait = pause } = options;
-  const known = new LRUCache<string, Issued>({ max: tokens });
+  const known = createBoundedCache<string, Issued>(tokens);
   const rests = createRests(now, tokens);
   /** Trials by the refused token: the result is the token to go on with, or none. */
   const trials = createJoining<string | undefined>(options.sharing);

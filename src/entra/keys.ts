@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import { mebibyte } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -181,9 +181,9 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   const { after = afterInProcess, now, send } = options;
   const cooldownMs = (options.cooldownSeconds ?? 300) * 1000;
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-  const sets = new LRUCache<string, KeySet>({ max: options.issuers ?? defaultIssuers });
+  const sets = createBoundedCache<string, KeySet>(options.issuers ?? defaultIssuers);
   const fetches = createJoining<KeySet['keys'] | undefined>(options.sharing);
-  const nameOf = createSetNames(sets.max);
+  const nameOf = createSetNames(options.issuers ?? defaultIssuers);
 
   /** False: the last good keys stay. */
   const refresh = async (set: KeySet, cloud: Cloud): Promise<boolean> => {

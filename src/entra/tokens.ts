@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { parseGuid } from '../ids.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import { type Send, sendFor } from '../outbound/port.ts';
@@ -156,7 +156,7 @@ function waitSeconds(failure: TokenFailure): number | undefined {
 
 /** Waits asked for by Entra, per (cloud, application, tenant, scope): one tenant's never slows another. */
 function createThrottle(now: () => number, entries: number) {
-  const untilMs = new LRUCache<string, number>({ max: entries });
+  const untilMs = createBoundedCache<string, number>(entries);
   return {
     note(key: string, failure: TokenFailure): void {
       const seconds = waitSeconds(failure);
@@ -172,10 +172,10 @@ function createThrottle(now: () => number, entries: number) {
 /** Tries the credentials, the one that worked last first: `_NEXT` may be live before or after the change. */
 function createCredentialRotation(options: TokenBrokerOptions) {
   const { send, now, timeoutMs = defaultTimeoutMs } = options;
-  const lastGood = new LRUCache<string, number>({ max: 1000 });
-  const refused = new LRUCache<string, { readonly untilMs: number; readonly failure: TokenFailure }>({
-    max: 1000,
-  });
+  const lastGood = createBoundedCache<string, number>(1000);
+  const refused = createBoundedCache<string, { readonly untilMs: number; readonly failure: TokenFailure }>(
+    1000,
+  );
 
   const readCredentials = async (need: Need): Promise<readonly Credential[] | TokenFailure> => {
     try {
@@ -254,7 +254,7 @@ function needOf(query: TokenQuery, tenantId: string): Need {
  */
 export function createTokenBroker(options: TokenBrokerOptions): TokenBroker {
   const { after = afterInProcess, now } = options;
-  const cache = new LRUCache<string, CachedToken>({ max: options.tokens ?? defaultTokens });
+  const cache = createBoundedCache<string, CachedToken>(options.tokens ?? defaultTokens);
   const flights = createJoining<TokenResult>(options.sharing);
   const throttle = createThrottle(now, options.tokens ?? defaultTokens);
   const rotate = createCredentialRotation(options);

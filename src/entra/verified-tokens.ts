@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { Cloud } from './clouds.ts';
 import type { KeySource } from './keys.ts';
 import type { VerificationKey } from './rsa-key.ts';
@@ -51,7 +51,7 @@ export function createVerifiedTokens(
   keys: Pick<KeySource, 'peek'>,
   entries: number = defaultEntries,
 ): VerifiedTokens {
-  const cache = new LRUCache<string, Entry>({ max: entries });
+  const cache = createBoundedCache<string, Entry>(entries);
   return {
     peek: ({ audiences, cloud, now, tenantId, tokenHash }) => {
       // A peek is not counted as use, which costs more than the look-up: a token is used for an hour at most.

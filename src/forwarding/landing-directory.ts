@@ -1,6 +1,6 @@
 /** Reads the facts of a tenant and of a Mac for the landing pages. */
 
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { landingFreshMs } from '../limits.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import { columns, pick } from '../store/columns.ts';
@@ -134,7 +134,7 @@ function createLandingTenants({
     const instances = tenant && known.instances.ofTenant(tenantId);
     return instances && { landing: tenant.landing, instances };
   };
-  const cache = new LRUCache<string, Remembered>({ max: tenantsKept });
+  const cache = createBoundedCache<string, Remembered>(tenantsKept);
   return {
     has: (tenantId: string): boolean => cache.has(tenantId),
     read: async (tenantId: string): Promise<LandingTenant | undefined> => {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { UpstreamTarget } from '../outbound/upstream.ts';
 import type { Instance } from '../store/instances/instance.ts';
 
@@ -9,7 +9,7 @@ const keptTargets = 60_000;
 export function createTargets(): (instance: Instance) => UpstreamTarget {
   /** Targets are kept by the row as it was read: rows are read anew every few seconds, calls come in between. */
   const ofRow = new WeakMap<Instance, UpstreamTarget>();
-  const kept = new LRUCache<string, UpstreamTarget>({ max: keptTargets });
+  const kept = createBoundedCache<string, UpstreamTarget>(keptTargets);
   return (instance) => {
     const known = ofRow.get(instance);
     if (known) return known;

@@ -6,7 +6,7 @@
  * What strangers may hold has a bound of its own, so that they can take nothing from whoever showed a valid credential.
  */
 
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { type Problem, problem } from '../problems.ts';
 
 /** The amount that one tenant, or all of them together, hold now. */
@@ -59,8 +59,8 @@ export function createFairShare({
   const all = new Use();
   const ofTenant = Math.max(1, Math.floor(inAll / tenantsShare));
   const ofPart = Math.max(1, Math.floor(inAll / partsShare));
-  const tenants = new LRUCache<string, Use>({ max: remembered });
-  const parts = new LRUCache<string, PartUse>({ max: remembered });
+  const tenants = createBoundedCache<string, Use>(remembered);
+  const parts = createBoundedCache<string, PartUse>(remembered);
   const limited = (whose: string): Problem =>
     problem('rate-limited', `Too many ${what} of this ${whose} are under way.`, { retryAfterSeconds });
   const [tooManyOfPart, tooManyOfTenant] = [limited(partName), limited(whole)];

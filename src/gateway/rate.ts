@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { monotonicMs } from '../clock.ts';
 
 /**
@@ -33,7 +33,7 @@ const keysKept = 100_000;
 const partShare = 0.5;
 
 function createBuckets(perSecond: number, burst: number, now: () => number) {
-  const buckets = new LRUCache<string, Bucket>({ max: keysKept });
+  const buckets = createBoundedCache<string, Bucket>(keysKept);
   const fill = (bucket: Bucket): Bucket => {
     const at = now();
     // A clock that goes back all the same takes nothing away.

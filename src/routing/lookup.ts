@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { routeCacheMs } from '../limits.ts';
 import { columns, pick } from '../store/columns.ts';
 import type { Sql } from '../store/database.ts';
@@ -56,7 +56,7 @@ export function createRouteLookup({
 }: RouteLookupOptions): RouteLookup {
   const cache =
     entries > 0
-      ? new LRUCache<string, RouteTarget>({ max: entries, ttl: routeCacheMs, ttlResolution: 0 })
+      ? createBoundedCache<string, RouteTarget>(entries, routeCacheMs)
       : undefined;
   const peek: RouteLookup['peek'] = (tenantId, deviceId) => cache?.get(tenantId + deviceId);
   return {

@@ -3,7 +3,7 @@
  * change of theirs was heard of while the query was under way.
  */
 
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { RouteName, RouteReader, VersionedRoute } from './route-reader.ts';
 
 export interface RouteMissesOptions {
@@ -36,7 +36,7 @@ export class RouteMisses {
   readonly #options: RouteMissesOptions;
   readonly #asked = new Map<string, Asked>();
   /** Time at which each route was found to be missing. */
-  readonly #absent = new LRUCache<string, number>({ max: maxAbsent });
+  readonly #absent = createBoundedCache<string, number>(maxAbsent);
   #waiting: Asked[] = [];
   #queries = 0;
   #isScheduled = false;

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { monotonicMs } from '../clock.ts';
 import type { InstanceAuthorization } from '../forwarding/forward.ts';
 import { createJamfClient, type JamfClient, type LearntOfInstance } from '../jamf/client.ts';
@@ -53,7 +53,7 @@ function oncePerConfiguration<T extends object>(
   max: number,
   make: (instance: Instance) => T,
 ): (instance: Instance) => T {
-  const byConfiguration = new LRUCache<string, T>({ max });
+  const byConfiguration = createBoundedCache<string, T>(max);
   const byRow = new WeakMap<Instance, T>();
   return (instance) => {
     const known = byRow.get(instance);

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createGroupCommit } from './group-commit.ts';
@@ -34,7 +34,7 @@ const recordUseEveryMs = 60_000;
 
 /** Decides whether a use is recorded: true where that was not done for a minute in this process. */
 export function createUseIntervals(): (keyId: string) => boolean {
-  const recordedAtMs = new LRUCache<string, number>({ max: maxLive });
+  const recordedAtMs = createBoundedCache<string, number>(maxLive);
   return (keyId) => {
     const now = performance.now();
     if (now - (recordedAtMs.get(keyId) ?? Number.NEGATIVE_INFINITY) < recordUseEveryMs) return false;
@@ -84,8 +84,8 @@ export function createCredentialLookup<Found extends object>(
 ): CredentialLookup<Found> {
   const { endsAtMs = () => undefined, now = () => performance.now(), read, sharing } = options;
   const together = sharing === 'process';
-  const live = new LRUCache<string, { readonly found: Found; readonly atMs: number }>({ max: maxLive });
-  const unknown = new LRUCache<string, number>({ max: maxUnknown });
+  const live = createBoundedCache<string, { readonly found: Found; readonly atMs: number }>(maxLive);
+  const unknown = createBoundedCache<string, number>(maxUnknown);
   const renewals = createJoining<Found | undefined>(sharing);
   /** Rises with every change: an answer that was asked for before the last one is not kept. */
   let generation = 0;

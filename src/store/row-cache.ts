@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../bounded-cache.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { storeFailure } from './store-failure.ts';
 
@@ -135,8 +135,8 @@ function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) =
 
 /** Rows as they were last read, rows that are known not to exist, and whether a row may still be served. */
 function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOptions<T>) {
-  const rows = new LRUCache<string, Kept<T>>({ max: maxRows });
-  const absent = new LRUCache<string, number>({ max: maxAbsent });
+  const rows = createBoundedCache<string, Kept<T>>(maxRows);
+  const absent = createBoundedCache<string, number>(maxAbsent);
   let revision = 0;
   const change = (kept: Kept<T>, atMs: number): void => {
     kept.changedAtMs ??= Math.max(kept.atMs, atMs);

@@ -113,7 +113,7 @@ describe('found is', () => {
       'let pending: Promise<void> | undefined; return () => (pending ??= go());',
       'pending',
     ],
-    ['a promise in a cache', 'const kept = new LRUCache<string, Promise<Row>>({ max: 1 });', 'kept'],
+    ['a promise in a cache', 'const kept = createBoundedCache<string, Promise<Row>>(1);', 'kept'],
     ['one behind a member', 'const m = new Map<string, { row: Promise<Row> }>();', 'row'],
     ['joining that nobody can keep apart', "return createJoining<string>('process');", 'createJoining'],
     ['sharing as in a process', "return createIssuedTokens({ sharing: 'process' });", 'process'],

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import { createJoining, type Sharing } from '../../joining.ts';
 import { overviewFreshMs, overviewScopes } from '../../limits.ts';
 
@@ -6,8 +6,7 @@ import { overviewFreshMs, overviewScopes } from '../../limits.ts';
 export type Keep<Value> = (key: string, read: () => Promise<Value>) => Promise<Value>;
 
 export function createKept<Value extends object>(sharing: Sharing): Keep<Value> {
-  // Without a resolution no timer holds the cache's clock: on Workers it ends with its request, and the clock would stand still.
-  const known = new LRUCache<string, Value>({ max: overviewScopes, ttl: overviewFreshMs, ttlResolution: 0 });
+  const known = createBoundedCache<string, Value>(overviewScopes, overviewFreshMs);
   const reading = createJoining<Value>(sharing);
   return async (key, read) =>
     known.get(key) ??

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import type { FieldError } from '../../jamf/wire-values.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -27,7 +27,7 @@ export function oddMembersText(warnings: readonly FieldError[]): string {
 
 /** Counts every one, and logs each computer's once as long as they stay the same. */
 export function createOddMembers(log: Log, metrics: Pick<Metrics, 'inputIgnored'>): LogOddMembers {
-  const logged = new LRUCache<string, string>({ max: computersRemembered });
+  const logged = createBoundedCache<string, string>(computersRemembered);
   return ({ instanceId, jamfComputerId, tenantId }, warnings) => {
     if (warnings.length === 0) return;
     metrics.inputIgnored('record-member', warnings.length);

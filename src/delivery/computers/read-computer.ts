@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import type { JamfClient } from '../../jamf/client.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import {
@@ -153,9 +153,7 @@ async function takeInTogether(
 
 /** Takes computers in, in one transaction at a time for a tenant: its routes have one version after the other. */
 function createTakeIn(options: ComputerStageOptions): (read: ReadComputer) => Promise<void> {
-  const takers = new LRUCache<string, GroupCommit<ReadComputer, Error | undefined>>({
-    max: tenantsRemembered,
-  });
+  const takers = createBoundedCache<string, GroupCommit<ReadComputer, Error | undefined>>(tenantsRemembered);
   const takerOf = (tenantId: string): GroupCommit<ReadComputer, Error | undefined> => {
     let taker = takers.get(tenantId);
     if (!taker) {

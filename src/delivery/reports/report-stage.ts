@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import { leaseMs, longestSilenceMs } from '../../limits.ts';
 import { sendFor } from '../../outbound/port.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
@@ -28,7 +28,7 @@ const callsOfTenant = 48;
 
 /** While a tenant is held, one message tries now and then whether the cause is gone; the others wait for it. */
 function createProbes({ elapsedMs, holdRecheckSeconds }: ReportStageOptions): (tenantId: string) => boolean {
-  const probedAt = new LRUCache<string, number>({ max: 50_000 });
+  const probedAt = createBoundedCache<string, number>(50_000);
   return (tenantId) => {
     if (elapsedMs() - (probedAt.get(tenantId) ?? 0) < holdRecheckSeconds * 1_000) return false;
     probedAt.set(tenantId, elapsedMs());
@@ -38,7 +38,7 @@ function createProbes({ elapsedMs, holdRecheckSeconds }: ReportStageOptions): (t
 
 /** Remembers since when each message has been seen in part only. */
 function createPartialMessages(elapsedMs: () => number) {
-  const partialSince = new LRUCache<string, number>({ max: 50_000 });
+  const partialSince = createBoundedCache<string, number>(50_000);
   return {
     mayWait: (messageId: string): boolean => {
       const since = partialSince.get(messageId) ?? elapsedMs();

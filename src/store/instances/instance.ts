@@ -1,5 +1,5 @@
 import { getTableColumns } from 'drizzle-orm';
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import { monotonicMs } from '../../clock.ts';
 import { columns, pagesOf, type Row, rowOfJson } from '../columns.ts';
 import type { Queries, Sql } from '../database.ts';
@@ -161,7 +161,7 @@ export function createInstanceDirectory(
     }
   }
   const recording = new Set<string>();
-  const recorded = new LRUCache<string, { at: number; error: string | null }>({ max: 60_000 });
+  const recorded = createBoundedCache<string, { at: number; error: string | null }>(60_000);
   return {
     peek: (tenantId, instanceId) => kept.peek(keyOf(tenantId, instanceId)),
     instance: (tenantId, instanceId) => kept.get(keyOf(tenantId, instanceId)),
