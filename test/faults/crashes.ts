@@ -11,6 +11,8 @@ export interface Crashes {
    * nothing that was committed is lost with it, so it is no reason to say anything twice.
    */
   readonly times: readonly number[];
+  /** Milliseconds since anything was ended, an object among it. */
+  calmMs(): number;
   /** Plays the plan; resolves after `stop`, when everything runs again. */
   run(): Promise<void>;
   /** No more of them. */
@@ -20,6 +22,7 @@ export interface Crashes {
 export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashes {
   const counts = { kills: 0, aborts: 0, databaseRestarts: 0 };
   const times: number[] = [];
+  let endedAt = 0;
   const stopped = new AbortController();
 
   const kill = async ({ downMs, gateways: numbers }: Extract<Crash, { kind: 'kill' }>): Promise<void> => {
@@ -50,6 +53,7 @@ export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashe
   return {
     counts,
     times,
+    calmMs: () => Date.now() - endedAt,
     run: async () => {
       const startedAt = Date.now();
       for (const crash of plan.crashes) {
@@ -58,6 +62,7 @@ export function createCrashes({ database, gateways }: Scene, plan: Plan): Crashe
         if (stopped.signal.aborted) break;
         if (crash.kind === 'abort') abort(crash);
         else await (crash.kind === 'kill' ? kill(crash) : restartDatabase(crash));
+        endedAt = Date.now();
       }
       await Promise.all(gateways.map((gateway) => gateway.start()));
     },

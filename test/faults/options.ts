@@ -29,7 +29,7 @@ export const usage = `npm run test:faults -- [--workers] [--seed N] [--seeds K] 
   --workers     the gateway is both Workers on workerd (npm run test:workers-storm); defaults of this storm behind the slash
   --seed N      the storm's seed; default: by chance
   --seeds K     K storms after each other, of the seeds N, N+1, … (1)
-  --seconds S   how long it storms (180 / 120)
+  --seconds S   how long it storms (180 / 150)
   --macs N      Macs over all instances (5000 / 1000)
   --rate R      changes of Macs in a second (50 / 8)
   --lost SHARE  share of webhooks that are lost on their way (0.05 / 0); 0: none at all, not even while no gateway runs;
@@ -39,7 +39,7 @@ export const usage = `npm run test:faults -- [--workers] [--seed N] [--seeds K] 
 
 const defaults = {
   node: { seconds: 180, macs: 5000, rate: 50, lost: 0.05 },
-  workers: { seconds: 120, macs: 1000, rate: 8, lost: 0 },
+  workers: { seconds: 150, macs: 1000, rate: 8, lost: 0 },
 } as const;
 
 const flags = ['seed', 'seeds', 'seconds', 'macs', 'rate', 'lost', 'batch', 'settle'] as const;

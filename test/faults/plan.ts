@@ -186,7 +186,8 @@ interface Deck {
 const decks: Readonly<Record<Plan['runtime'], Deck>> = {
   // A gateway takes some seconds to come back: mostly there has to be one that can be killed.
   node: { gateways: 2, cards: ['kill', 'immediate', 'kill', 'kill', 'fast', 'both'], gapMs: [6000, 16_000] },
-  // There is one of them, and it is better ended while it does something.
+  // There is one of them, and what an object had in work is taken up again only when its leases have run out, after 12 s:
+  // it is better ended while it does something.
   workers: {
     gateways: 1,
     cards: [
@@ -201,7 +202,7 @@ const decks: Readonly<Record<Plan['runtime'], Deck>> = {
       'abort',
       'abort all',
     ],
-    gapMs: [2000, 9000],
+    gapMs: [6000, 16_000],
   },
 };
 
@@ -224,8 +225,12 @@ function planCrashes(random: Random, lengthMs: number, deck: Deck): Crash[] {
     const card = cards.pop()!;
     const downMs = between(random, 200, 3000);
     if (card === 'fast' || card === 'immediate') crashes.push({ kind: 'database', atMs, mode: card, downMs });
-    else if (card === 'abort') crashes.push({ kind: 'abort', atMs, shards: [random.integer(0, shards - 1)] });
-    else if (card === 'abort all') {
+    else if (card === 'abort') {
+      for (let times = random.integer(1, 4); times > 0; times -= 1) {
+        crashes.push({ kind: 'abort', atMs, shards: [random.integer(0, shards - 1)] });
+        atMs += between(random, 50, 1000);
+      }
+    } else if (card === 'abort all') {
       crashes.push({ kind: 'abort', atMs, shards: Array.from({ length: shards }, (_, shard) => shard) });
     } else {
       const gateways = card === 'both' ? [0, 1] : [random.integer(0, deck.gateways - 1)];

@@ -78,6 +78,8 @@ const introductionTimeoutMs = 60_000;
  */
 const reportedWithinSeconds = 45;
 const promptnessEveryMs = 250;
+/** What the only gateway had in work waits for so long when it ended. */
+const leaseMs = 12_000;
 /** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
 const calmMs = 60_000;
 
@@ -106,14 +108,20 @@ function printer({ check, crashes, life, scene, weather }: Storm, print: (line: 
   };
 }
 
-function watchPromptness(scene: Scene, weather: StormWeather, stack: AsyncDisposableStack): Promptness {
+function watchPromptness(
+  { crashes, scene, weather }: Pick<Storm, 'crashes' | 'scene' | 'weather'>,
+  stack: AsyncDisposableStack,
+): Promptness {
   const { database, gateways, world } = scene;
   const cloudOf = new Map(world.tenants.map(({ cloud, tenantId }) => [tenantId, cloud]));
   const promptness = createPromptness({
     withinSeconds: reportedWithinSeconds,
     ledgerOf: (tenantId) => world.cloud(cloudOf.get(tenantId)!).intune.tenant(tenantId).ledger,
     isFair: (tenantId, instance) =>
-      database.isUp() && gateways.some((gateway) => gateway.isUp()) && weather.isClear(tenantId, instance),
+      database.isUp() &&
+      gateways.some((gateway) => gateway.isUp()) &&
+      weather.isClear(tenantId, instance) &&
+      (gateways.length > 1 || crashes.calmMs() > leaseMs),
     isPoisoned: weather.wasPoisoned,
     now: () => performance.now(),
   });
@@ -143,10 +151,10 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   const nextChange = planChanges(options.seed, world.fleet.macs().length, options.lost);
   const weather = createWeather(scene, plan);
   stack.defer(() => weather.lift());
-  const promptness = watchPromptness(scene, weather, stack);
+  const crashes = createCrashes(scene, plan);
+  const promptness = watchPromptness({ crashes, scene, weather }, stack);
   const life = createLife({ world, instances, senders, nextChange, accepted: promptness.accepted });
   stack.defer(() => life.stop());
-  const crashes = createCrashes(scene, plan);
   const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
   const check = createLedgerCheck({
     ledgers: tenants.map(({ ledger }) => ledger),
