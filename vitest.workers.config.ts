@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     name: 'workers',
     include: conformance.flatMap(({ files }) => files.map((file) => `test/system/${file}.test.ts`)),
-    setupFiles: ['test/conformance/only-on-node.ts'],
+    setupFiles: ['test/conformance/only-on-node.ts', 'test/conformance/memory.setup.ts'],
     environment: 'node',
     isolate: false,
     globalSetup: ['test/harness/postgres.setup.ts', 'test/conformance/workers.setup.ts'],

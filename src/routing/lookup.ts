@@ -54,10 +54,7 @@ export function createRouteLookup({
   sql,
   read = (tenantId, deviceId) => readRouteTarget(sql, tenantId, deviceId),
 }: RouteLookupOptions): RouteLookup {
-  const cache =
-    entries > 0
-      ? createBoundedCache<string, RouteTarget>(entries, routeCacheMs)
-      : undefined;
+  const cache = entries > 0 ? createBoundedCache<string, RouteTarget>(entries, routeCacheMs) : undefined;
   const peek: RouteLookup['peek'] = (tenantId, deviceId) => cache?.get(tenantId + deviceId);
   return {
     peek,

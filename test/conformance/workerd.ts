@@ -134,6 +134,8 @@ interface WorkerdOptions {
   /** Folder of a bucket for the snapshot, which stays with the storage of objects when the Worker ends. */
   readonly keptIn?: string | undefined;
   readonly onLine: (level: string, line: string) => void;
+  /** Default: false. */
+  readonly inspected?: boolean;
 }
 
 const objectOf = (exportName: 'Deliverer' | 'Directory') =>
@@ -166,12 +168,17 @@ function configOf(
   };
 }
 
+/** The platform ends an isolate with a larger heap; without it V8 would not collect before it has some hundred MiB. */
+const isolateHeap = '--max-heap-size=128';
+
 export async function openWorkerd(options: WorkerdOptions) {
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = isolateHeap;
   const Miniflare = loadMiniflare(options.trustFile);
   const miniflare = new Miniflare({
     handleStructuredLogs: ({ level, message }) => options.onLine(level, message),
     handleUncaughtError: (error) => options.onLine('uncaught', error.stack ?? error.message),
     cf: false,
+    ...(options.inspected ? { inspectorPort: 0 } : {}),
     ...(options.keptIn === undefined ? {} : { resourcePersistencePath: options.keptIn }),
     workers: options.workers.map((worker) => ({ config: configOf(worker, options) })),
   });

@@ -15,6 +15,7 @@ import { developmentCertificate } from '../../src/runtime/node-certificate.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { handTo, listenOn } from './front.ts';
+import { measuredVariable, watchMemory } from './memory.ts';
 import { bundleWorker, type DelivererStub, objectNamed, openWorkerd } from './workerd.ts';
 
 /** Of the process, and not of the Workers. */
@@ -65,6 +66,7 @@ const bundleOf = async (which: 'data' | 'admin'): Promise<string> =>
     : readFileSync(join(process.env.TESTED_BUNDLES, workers[which].file), 'utf8');
 
 async function start() {
+  const measured = process.env[measuredVariable];
   const dataDir = resolve(required('ESPALIER_DATA_DIR'));
   const publicUrl = required('ESPALIER_PUBLIC_URL');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -103,9 +105,13 @@ async function start() {
     },
     hyperdrive,
     trustFile: required('NODE_EXTRA_CA_CERTS'),
-    keptIn: join(dataDir, 'objects'),
+    inspected: measured !== undefined,
+    // A storm starts it again and again, and the platform keeps what objects store.
+    keptIn: process.connected ? join(dataDir, 'objects') : undefined,
     onLine: (_level, line) => process.stdout.write(`${line}\n`),
   });
+  const endMeasuring =
+    measured === undefined ? undefined : await watchMemory(await workerd.getInspectorURL(), measured);
   const behind = Number((await workerd.ready).port);
   const toData = handTo({ port: behind, worker: workers.data.name, origin: publicUrl });
   const toHealth: RequestListener = (incoming, outgoing) => {
@@ -147,6 +153,7 @@ async function start() {
   };
   const stop = async (): Promise<void> => {
     clearTimeout(cron);
+    endMeasuring?.();
     for (const server of Object.values(fronts)) {
       server.close();
       server.closeAllConnections();

@@ -7,7 +7,7 @@ export const ownEnvironment = (): Record<string, string> => ({
   // No balancer sends calls here; drain.test.ts and rolling-restart.test.ts set it.
   ESPALIER_DRAIN_DELAY_SECONDS: '0',
   ...Object.fromEntries(
-    ['NODE_COMPILE_CACHE', 'TESTED_BUNDLES'].flatMap((name) => {
+    ['NODE_COMPILE_CACHE', 'TESTED_BUNDLES', 'TESTED_MEMORY_FILE'].flatMap((name) => {
       const value = process.env[name];
       return value === undefined ? [] : [[name, value]];
     }),

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { createBoundedCache } from '../../bounded-cache.ts';
 import {
   maxMoved,
   type ServedQuestion,
@@ -42,9 +42,9 @@ const unknownForgottenAfterMs = 1_000;
 
 /** `now`: milliseconds of a clock that never goes back. */
 export function createFollowedTenants(now: () => number): FollowedTenants {
-  const tenants = new LRUCache<string, Followed>({ max: maxTenants });
+  const tenants = createBoundedCache<string, Followed>(maxTenants);
   /** Not read yet, or there never was such a tenant. */
-  const unknown = new LRUCache<string, Followed>({ max: maxUnknown });
+  const unknown = createBoundedCache<string, Followed>(maxUnknown);
   let history: string | undefined;
   const peek = (tenantId: string) => tenants.peek(tenantId) ?? unknown.peek(tenantId);
   const forgetOld = (some: LRUCache<string, Followed>, afterMs: number): void => {
