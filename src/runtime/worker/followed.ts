@@ -47,7 +47,7 @@ export function createFollowedTenants(now: () => number): FollowedTenants {
   const unknown = createBoundedCache<string, Followed>(maxUnknown);
   let history: string | undefined;
   const peek = (tenantId: string) => tenants.peek(tenantId) ?? unknown.peek(tenantId);
-  const forgetOld = (some: LRUCache<string, Followed>, afterMs: number): void => {
+  const forgetOld = (some: typeof tenants, afterMs: number): void => {
     for (const [tenantId, { askedAtMs }] of some.entries())
       if (now() - askedAtMs > afterMs) some.delete(tenantId);
   };
