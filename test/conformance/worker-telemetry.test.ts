@@ -59,7 +59,7 @@ describe('telemetry of Workers', () => {
   let token: string;
   const traces = { node: newTraces(), workers: newTraces() };
 
-  const bindings = (): Record<string, string> => {
+  const bindings = (service: string): Record<string, string> => {
     const given = Object.entries(scene.environment).filter(([name]) => name !== 'NODE_EXTRA_CA_CERTS');
     const texts = given.map(([name, value]) => [
       name,
@@ -69,12 +69,27 @@ describe('telemetry of Workers', () => {
     return {
       ...others,
       ESPALIER_SHARDS: '1',
-      OTEL_SERVICE_NAME: 'on-workers',
+      OTEL_SERVICE_NAME: service,
       OTEL_EXPORTER_OTLP_TIMEOUT: '1000',
     };
   };
   const onWorkers: Ask = (path, call) =>
     worker.fetch(`${scene.environment.ESPALIER_PUBLIC_URL}${path}`, call);
+
+  async function deliver(ask: Ask, computer: number, traceparent: { traceparent?: string }): Promise<string> {
+    const { deviceId } = scene.world.fleet.truth().find(({ jamfComputerId }) => jamfComputerId === computer)!;
+    const told = await ask(`/jamf/${berlin.id}/webhooks`, {
+      method: 'POST',
+      headers: { 'x-api-key': berlin.key, 'content-type': 'application/json', ...traceparent },
+      body: webhookBody('ComputerInventoryCompleted', computer),
+    });
+    expect(told.status, told.text).toBe(202);
+    await eventually(async () => {
+      const [row] = await scene.database.sql`select state from reports where device_id = ${deviceId}`;
+      expect(row?.state).toBe('verified');
+    }, 60_000);
+    return deviceId;
+  }
 
   /** The same requests for one computer: told of by a webhook until it is verified, pushed, and asked about. */
   async function askFor(
@@ -82,26 +97,14 @@ describe('telemetry of Workers', () => {
     computer: number,
     { call, push, unsampled, webhook }: Traces,
   ): Promise<void> {
-    const mac = scene.world.fleet.truth().find(({ jamfComputerId }) => jamfComputerId === computer)!;
-    const { sql } = scene.database;
-    const jamf = { 'x-api-key': berlin.key, 'content-type': 'application/json' };
-    const told = await ask(`/jamf/${berlin.id}/webhooks`, {
-      method: 'POST',
-      headers: { ...jamf, ...parentOf(webhook) },
-      body: webhookBody('ComputerInventoryCompleted', computer),
-    });
-    expect(told.status, told.text).toBe(202);
-    await eventually(async () => {
-      const [row] = await sql`select state from reports where device_id = ${mac.deviceId}`;
-      expect(row?.state).toBe('verified');
-    }, 60_000);
+    const deviceId = await deliver(ask, computer, parentOf(webhook));
     const pushed = await ask(`/jamf/${berlin.id}/inventory`, {
       method: 'POST',
-      headers: { ...jamf, ...parentOf(push) },
+      headers: { 'x-api-key': berlin.key, 'content-type': 'application/json', ...parentOf(push) },
       body: JSON.stringify([{ id: String(computer) }, { nonsense: true }]),
     });
     expect(pushed.status, pushed.text).toBeLessThan(500);
-    const device = `/t/${tenantId}/devices/${mac.deviceId}`;
+    const device = `/t/${tenantId}/devices/${deviceId}`;
     const authorization = `Bearer ${token}`;
     const calls: [string, Record<string, string>, number][] = [
       [`${device}/compliance`, { authorization, ...parentOf(call) }, 200],
@@ -144,7 +147,7 @@ describe('telemetry of Workers', () => {
     await scene.gateway.stop();
     worker = await startWorker({
       bundle: await bundling,
-      bindings: bindings(),
+      bindings: bindings('on-workers'),
       trust: scene.world.authority.certificatePem,
       hyperdrive: scene.database.url,
       delivers: true,
@@ -285,6 +288,8 @@ describe('telemetry of Workers', () => {
     await askHealth(150);
     await eventually(() => expect(collector.hanging()).toBeGreaterThan(0), 10_000);
     await askHealth(150);
+    const [, , third] = scene.world.fleet.truth();
+    await deliver(onWorkers, third!.jamfComputerId, {});
     await eventually(() => expect(logged().length).toBeGreaterThan(0), 20_000);
     expect(logged()[0]).toContain('"failure":"');
     collector.answer = 'refuse';
@@ -302,6 +307,28 @@ describe('telemetry of Workers', () => {
     // Once a minute for each signal, of the isolate and of the object.
     expect(logged().length).toBeLessThanOrEqual(8);
   }, 240_000);
+
+  it('the admin Worker sends what it did, too', async () => {
+    const admin = await startWorker({
+      which: 'admin',
+      bundle: await bundleWorker('admin'),
+      bindings: bindings('on-admin'),
+      trust: scene.world.authority.certificatePem,
+      hyperdrive: scene.database.url,
+    });
+    try {
+      const url = `${scene.environment.ESPALIER_ADMIN_URL}/api/v1/tenants`;
+      expect((await admin.fetch(url)).status).toBe(401);
+      await eventually(() => {
+        const found = collector.points('on-admin').filter(({ name }) => name === 'espalier_requests_total');
+        expect(found.map(({ labels, value }) => [labels.listener, labels.status, value])).toEqual([
+          ['admin', '401', 1],
+        ]);
+      }, 20_000);
+    } finally {
+      await admin.close();
+    }
+  }, 120_000);
 
   it('sends its own key to the collector alone, and no other secret', () => {
     const { connector, diagnostic } = scene.world.applications.get('public')!;

@@ -182,6 +182,31 @@ it('keeps the place until the answer is read, given up or left alone for too lon
   expect(await ask('/answer/4')).toMatchObject({ ok: true });
 });
 
+it('gives a place to what goes aside, whose end is none of delivery', async () => {
+  let nowMs = 0;
+  const budget = createBudget(sliceLimits, () => nowMs);
+  const held = Promise.withResolvers<OutboundResponse>();
+  const answer = { ok: true, status: 401, headers: new Headers() } as OutboundResponse;
+  let asked = 0;
+  const send = async () => {
+    asked += 1;
+    return held.promise;
+  };
+  const aside = [1, 2, 3].map(() => budget.aside(send)(request));
+  const counted = budget.counted(send)({ ...request, tenantId: 'one' });
+  await new Promise((resolve) => setImmediate(resolve));
+  // One place for a host that has not answered yet, as for such a tenant.
+  expect(asked).toBe(2);
+  nowMs = 7;
+  held.resolve(answer);
+  await counted;
+  expect(budget.sinceEndMs()).toBe(0);
+  nowMs = 9;
+  await Promise.all(aside);
+  await budget.aside(send)(request);
+  expect(budget.sinceEndMs()).toBe(2);
+});
+
 it('gives the place of a refused token back at once, for the second try comes before its answer is read', async () => {
   const budget = createBudget(sliceLimits, () => 0);
   let asked = 0;

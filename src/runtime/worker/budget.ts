@@ -19,6 +19,8 @@ export interface Budget {
    * all of them together, so that what hangs leaves a place to the others.
    */
   readonly counted: (send: Send) => Send;
+  /** The same for what delivery does not wait for: its end says nothing of delivery. */
+  readonly aside: (send: Send) => Send;
 }
 
 export interface BudgetLimits {
@@ -98,19 +100,14 @@ export function createBudget(limits: BudgetLimits, now: () => number): Budget {
   let beganAtMs = now();
   let sent = 0;
   let endedAtMs = now();
-  return {
-    begin: () => {
-      beganAtMs = now();
-      sent = 0;
-    },
-    isOver: () => sent >= requests || now() - beganAtMs >= sliceMs,
-    sinceEndMs: () => now() - endedAtMs,
-    counted: (send) => async (request) => {
+  const placed =
+    (send: Send, onEnd: () => void): Send =>
+    async (request) => {
       const share = shareOf(request);
       const giveBack = await places.enter(share);
       const sentAtMs = now();
       const leave = (): void => {
-        endedAtMs = now();
+        onEnd();
         giveBack();
       };
       sent += 1;
@@ -127,6 +124,18 @@ export function createBudget(limits: BudgetLimits, now: () => number): Budget {
         leave();
         throw error;
       }
+    };
+  return {
+    begin: () => {
+      beganAtMs = now();
+      sent = 0;
     },
+    isOver: () => sent >= requests || now() - beganAtMs >= sliceMs,
+    sinceEndMs: () => now() - endedAtMs,
+    counted: (send) =>
+      placed(send, () => {
+        endedAtMs = now();
+      }),
+    aside: (send) => placed(send, () => undefined),
   };
 }

@@ -45,6 +45,8 @@ export interface Deliverer {
 const scopeKey = 'scope';
 const minRetryMs = 1_000;
 const maxRetryMs = 30_000;
+/** A busy slice makes more spans than are kept until its end. */
+const tellEveryMs = 5_000;
 /** Starts that wait for one recovery, a third of a minute each, before its connections are taken for dead. */
 const startsOfRecovery = 30;
 
@@ -73,7 +75,7 @@ async function openSlices(bindings: WorkerBindings, scope: TenantScope): Promise
   const send = createWorkersSend(createAddressPolicy(config.upstreamAllow));
   const telemetry = createWorkerTelemetry({
     settings: exportSettings(workerEnvironment(bindings)),
-    ...{ send, log, now: monotonicMs },
+    ...{ send: budget.aside(send), log, now: monotonicMs },
   });
   const { counters } = telemetry;
   const shard = await composeDeliverer({ config, bindings, scope, send, budget, log, counters });
@@ -100,14 +102,17 @@ export function createDeliverer({ storage }: ObjectContext, bindings: WorkerBind
     if (opened.slices === undefined) return undefined;
     const { run, telemetry } = opened.slices;
     slices += 1;
+    // No slice waits for a collector.
+    const tell = (): void => afterInProcess(telemetry.sendWhenDue());
+    const telling = setInterval(tell, tellEveryMs);
     try {
       const { nextInMs } = await telemetry.within(run);
       retryMs = minRetryMs;
       startsInRecovery = 0;
       return nextInMs;
     } finally {
-      // No slice waits for a collector.
-      afterInProcess(telemetry.sendWhenDue());
+      clearInterval(telling);
+      tell();
     }
   };
   /** After a failure everything is opened anew, for a connection that went silent would fail every slice. */

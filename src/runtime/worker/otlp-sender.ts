@@ -44,7 +44,6 @@ async function post({ send, target }: OtlpSenderParts, message: string): Promise
     timeoutMs: target.timeoutMs,
     // The operator wrote it into the configuration.
     addresses: 'configured',
-    signal: AbortSignal.timeout(target.timeoutMs),
   });
   // Its status is enough, and its connection is to be free again.
   if (answer.ok) await answer.discard().catch(() => undefined);

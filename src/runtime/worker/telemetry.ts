@@ -41,6 +41,8 @@ export interface WorkerTelemetry {
 const lotMs = 5_000;
 const lotRequests = 100;
 const maxSpans = 1_024;
+/** Two messages at their longest, and the gauges; what takes longer has ended with its request. */
+const sendingMs = 30_000;
 /** Gauges ask the database. */
 const gaugesEveryMs = 60_000;
 
@@ -158,14 +160,20 @@ export function createWorkerTelemetry({ log, now, send, settings }: TelemetryPar
   let sentAtMs = now();
   /** Until then another request waits for the time to send, unless it ended without a word. */
   let plannedUntilMs = Number.NEGATIVE_INFINITY;
+  /** Until then messages are under way, unless what sent them ended without a word. */
+  let sendingUntilMs = Number.NEGATIVE_INFINITY;
   const sendAll = async (): Promise<void> => {
     requests = 0;
     sentAtMs = now();
+    if (now() < sendingUntilMs) return;
+    sendingUntilMs = now() + sendingMs;
     try {
       // One after the other: few connections may be open at a time.
       for (const sendSignal of senders) await sendSignal();
     } catch (error) {
       log.error('telemetry.failed', { error });
+    } finally {
+      sendingUntilMs = Number.NEGATIVE_INFINITY;
     }
   };
   const afterAnswer = async (answer: Promise<unknown>): Promise<void> => {
