@@ -71,9 +71,10 @@ function targetOf(environment: Environment, signal: Signal): ExportTarget | unde
 export function exportSettings(environment: Environment): ExportSettings | undefined {
   if (!asksForExport(environment)) return undefined;
   const ratio = Number(otelValue(environment, 'OTEL_TRACES_SAMPLER_ARG') ?? 1);
+  const [traces, metrics] = [targetOf(environment, 'traces'), targetOf(environment, 'metrics')];
+  if (traces === undefined && metrics === undefined) return undefined;
   return {
-    traces: targetOf(environment, 'traces'),
-    metrics: targetOf(environment, 'metrics'),
+    ...{ traces, metrics },
     sampler: samplerOf(otelValue(environment, 'OTEL_TRACES_SAMPLER'), ratio),
     resource: {
       ...pairsOf(otelValue(environment, 'OTEL_RESOURCE_ATTRIBUTES')),
