@@ -62,7 +62,14 @@ export interface KeySourceOptions {
   readonly sharing: Sharing;
   /** Takes refreshes that nobody waits for. */
   readonly after?: After;
+  /** What was good elsewhere: it serves, as long as it would here, where nothing is held and nothing can be fetched. */
+  readonly lastKnown?: LastKnownKeys | undefined;
 }
+
+export type LastKnownKeys = (
+  cloud: string,
+  tenantId: string,
+) => Promise<{ readonly keys: readonly VerificationKey[]; readonly ageMs: number } | undefined>;
 
 interface KeySet {
   readonly cloud: string;
@@ -127,6 +134,16 @@ async function fetchKeys(
   const keys = parseKeySet(await response.text(keySetBytes));
   // A set without one usable key would lock every caller out: what was known before is better.
   return keys === undefined || keys.size === 0 ? undefined : keys;
+}
+
+/** Fetches the keys of a tenant's issuer; undefined: there is none that can be used. Never throws. */
+export async function fetchKeySet(
+  send: Send,
+  cloud: Cloud,
+  tenantId: string,
+): Promise<readonly VerificationKey[] | undefined> {
+  const keys = await fetchKeys(send, jwksUrlFor(cloud, tenantId), defaultTimeoutMs).catch(() => undefined);
+  return keys && [...keys.values()].flat();
 }
 
 const emptySet = (cloud: string, tenantId: string): KeySet => ({
@@ -210,6 +227,15 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     after(refresh(set, cloud));
   };
 
+  /** False: nothing is known elsewhere that may serve. */
+  const recall = async (set: KeySet): Promise<boolean> => {
+    const found = await options.lastKnown?.(set.cloud, set.tenantId);
+    if (found === undefined || found.ageMs >= lastKnownGoodMs) return false;
+    set.keys = index(found.keys);
+    set.fetchedAtMs = now() - found.ageMs;
+    return true;
+  };
+
   const find = async ({ cloud, tenantId, kid }: KeyQuery): Promise<KeyLookup> => {
     const name = `${cloud.name} ${tenantId}`;
     const known = sets.get(name);
@@ -218,7 +244,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
 
     if (now() - set.fetchedAtMs >= lastKnownGoodMs) {
       const fetched = mayTry(set, coldRetryMs) && (await refresh(set, cloud));
-      return fetched ? lookUp(set, kid) : { ok: false, failure: 'unavailable' };
+      return fetched || (await recall(set)) ? lookUp(set, kid) : { ok: false, failure: 'unavailable' };
     }
     const found = lookUp(set, kid);
     if (found.ok) {

@@ -32,10 +32,16 @@ export interface LandingDirectory {
   facts(tenantId: string, deviceIds: readonly string[]): Promise<LandingFacts | undefined>;
 }
 
+/** What the pages read. */
+export interface LandingReads {
+  landingTenant(tenantId: string): Promise<LandingTenant | undefined>;
+  macState(tenantId: string, deviceId: string, instanceId: string): Promise<KnownMac['state']>;
+}
+
 export interface LandingDirectoryOptions {
   readonly sql: Sql;
-  /** Default: `readLandingTenant`. */
-  readonly readTenant?: ((tenantId: string) => Promise<LandingTenant | undefined>) | undefined;
+  /** Default: the database's. */
+  readonly reads?: LandingReads | undefined;
   readonly routes: RouteLookup;
   /** Directories that device calls use. */
   readonly known: {
@@ -48,7 +54,7 @@ export interface LandingDirectoryOptions {
   readonly now?: () => number;
 }
 
-export async function readLandingTenant(sql: Sql, tenantId: string): Promise<LandingTenant | undefined> {
+async function readLandingTenant(sql: Sql, tenantId: string): Promise<LandingTenant | undefined> {
   const rows = await sql<
     ({ landing: Landing } & { [K in keyof LandingInstance]: LandingInstance[K] | null })[]
   >`
@@ -110,6 +116,11 @@ async function readState(
   };
 }
 
+export const landingReads = (sql: Sql): LandingReads => ({
+  landingTenant: (tenantId) => readLandingTenant(sql, tenantId),
+  macState: (...names) => readState(sql, ...names),
+});
+
 const tenantsKept = 20_000;
 
 interface Remembered {
@@ -126,7 +137,7 @@ function createLandingTenants({
   maxAgeMs,
   now = () => performance.now(),
   sql,
-  readTenant = (tenantId) => readLandingTenant(sql, tenantId),
+  reads = landingReads(sql),
 }: LandingDirectoryOptions) {
   /** From memory, where that has all instances of the tenant. */
   const remembered = (tenantId: string): LandingTenant | undefined => {
@@ -142,7 +153,7 @@ function createLandingTenants({
       const at = now();
       if (last && at < last.againAt) return last.tenant;
       try {
-        const tenant = await readTenant(tenantId);
+        const tenant = await reads.landingTenant(tenantId);
         // An unknown tenant is not remembered: invented ids must not drive out those that serve without the database.
         if (tenant) cache.set(tenantId, { at, againAt: at + landingFreshMs, tenant });
         else cache.delete(tenantId);
@@ -162,7 +173,7 @@ function createLandingTenants({
 }
 
 export function createLandingDirectory(options: LandingDirectoryOptions): LandingDirectory {
-  const { known, routes, sql } = options;
+  const { known, routes, sql, reads = landingReads(sql) } = options;
   const tenants = createLandingTenants(options);
 
   const stateOf = async (
@@ -171,7 +182,7 @@ export function createLandingDirectory(options: LandingDirectoryOptions): Landin
     instanceId: string,
   ): Promise<KnownMac['state']> => {
     try {
-      return await readState(sql, tenantId, deviceId, instanceId);
+      return await reads.macState(tenantId, deviceId, instanceId);
     } catch (error) {
       if (!isStoreUnavailable(error)) throw error;
       return 'unavailable';

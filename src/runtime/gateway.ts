@@ -9,7 +9,7 @@ import { accessByType, createOwnBroker, tenantCredentials } from '../connection/
 import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
 import { createMissedEvents, type MarkKeeper } from '../delivery/missed-events.ts';
 import type { IssuedTokens } from '../entra/issued-tokens.ts';
-import { createKeySource, type KeySource } from '../entra/keys.ts';
+import { createKeySource, type KeySource, type LastKnownKeys } from '../entra/keys.ts';
 import type { SignatureCheck } from '../entra/signature.ts';
 import { createTokenBroker } from '../entra/tokens.ts';
 import { createVerifiedTokens } from '../entra/verified-tokens.ts';
@@ -97,6 +97,8 @@ export interface GatewayParts {
   readonly changes?: { readonly policy: CachePolicy; readonly routes: RouteLookup };
   /** Given by a runtime that has what it serves from elsewhere, too; default: the database's. */
   readonly reads?: ServedReads;
+  /** Given by a runtime that keeps Entra's keys elsewhere, too. */
+  readonly lastKnownKeys?: LastKnownKeys;
 }
 
 /** A share of what requests hold. On Workers it lapses with a request that is cut off. */
@@ -219,6 +221,7 @@ function composeServices(parts: GatewayParts) {
   const keys = createKeySource({
     ...sharingOf(parts),
     ...{ send, now },
+    lastKnown: parts.lastKnownKeys,
     cooldownSeconds: config.jwksCooldownSeconds,
     timeoutMs: config.microsoftTimeoutSeconds * 1_000,
   });
@@ -281,7 +284,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     directory: createLandingDirectory({
       ...{ sql, routes },
       known: { tenants, instances },
-      readTenant: parts.reads?.landingTenant,
+      reads: parts.reads,
       maxAgeMs: config.snapshotMaxAgeSeconds * 1_000,
     }),
     paths: config.landingPaths,

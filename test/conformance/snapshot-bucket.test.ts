@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VerificationKey } from '../../src/entra/rsa-key.ts';
 import { createLastKnown, type LastKnown } from '../../src/runtime/worker/snapshot/last-known.ts';
 import { createVault, type VaultOptions } from '../../src/runtime/worker/snapshot/vault.ts';
 import { createShardWriter, type WrittenSnapshot } from '../../src/runtime/worker/snapshot/writer.ts';
@@ -33,12 +34,14 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
   let today: number;
   let clockMs: number;
   const lines: string[] = [];
+  let fetched: (cloud: string, tenantId: string) => readonly VerificationKey[] | undefined;
   const log = createLog({ level: 'debug', format: 'json', write: (line) => lines.push(line) });
   const vaultOf = (more: Partial<VaultOptions> = {}) =>
     createVault({ bucket, keys: [first], deployment: 'ours', schema: 7, ...more });
   const writerOf = (vault = vaultOf(), shard = 0, of = shards) =>
     createShardWriter({
       ...{ vault, log, scope: { shard, of } },
+      fetchKeys: async (cloud, tenantId) => fetched(cloud, tenantId),
       now: () => performance.now(),
       date: () => today,
     });
@@ -67,6 +70,7 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
     today = Date.parse('2026-11-29T12:00:00Z');
     clockMs = 0;
     lines.length = 0;
+    fetched = () => undefined;
   });
   afterEach(async () => {
     await pooled.end({ timeout: 1 });
@@ -378,6 +382,39 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
     await write(writer);
     expect(await fresh.known.route(ours.tenantId, device)).toMatchObject({ jamfComputerId: 6 });
     expect(fresh.refusals).toEqual([]);
+  });
+
+  it('has the keys of Entra, those that tenants share once, until nobody needs them', async () => {
+    const keysOf = (kid: string): VerificationKey[] => [{ kid, kty: 'RSA', n: 'n', e: 'AQAB' }];
+    const [one, other, alone] = [await addTenant(), await addTenant(), await addTenant()];
+    const asked: string[] = [];
+    fetched = (_cloud, tenantId) => {
+      asked.push(tenantId);
+      return keysOf(tenantId === alone.tenantId ? 'own' : 'common');
+    };
+    const writer = writerOf();
+    await write(writer);
+    expect(bucket.objects.size).toBe(1 + 3 + 2);
+    const { known } = lastKnown();
+    expect(await known.keys('public', one.tenantId)).toEqual({ keys: keysOf('common'), ageMs: 0 });
+    expect(await known.keys('public', alone.tenantId)).toEqual({ keys: keysOf('own'), ageMs: 0 });
+    expect(await known.keys('usgov', one.tenantId)).toBeUndefined();
+    expect(await known.keys('public', randomUUID())).toBeUndefined();
+    await write(writer);
+    expect(asked).toHaveLength(3);
+    // Entra does not answer: what is known stays, as old as it is.
+    today += hourMs;
+    fetched = () => undefined;
+    await database.sql`update tenants set display_name = 'Fabrikam' where tenant_id = ${one.tenantId}`;
+    await write(writer);
+    expect(await lastKnown().known.keys('public', one.tenantId)).toMatchObject({ ageMs: hourMs });
+    // Another writer goes on with them, and the keys roll over.
+    fetched = () => keysOf('next');
+    await database.sql`delete from tenants where tenant_id = ${other.tenantId}`;
+    await write();
+    expect(await lastKnown().known.keys('public', one.tenantId)).toEqual({ keys: keysOf('next'), ageMs: 0 });
+    expect(await lastKnown().known.keys('public', other.tenantId)).toBeUndefined();
+    expect(bucket.objects.size).toBe(1 + 2 + 1);
   });
 
   it('is written with the date of the look, not of its end', async () => {

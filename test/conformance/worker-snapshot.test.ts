@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -77,6 +78,12 @@ const answersTo = async (worker: RunningWorker) => {
   }
   return answers;
 };
+/** The Mac's state is nothing that the snapshot has. */
+const expectRemediationPage = async (worker: RunningWorker): Promise<void> => {
+  const [one] = served as [Served, Served];
+  const page = await worker.fetch(`${publicUrl}/t/${one.tenantId}/remediate?deviceId=${one.deviceId}`);
+  expect([page.status, page.text], worker.output()).toEqual([200, expect.stringContaining('cannot be')]);
+};
 const ready = async (worker: RunningWorker) => {
   const { status, text } = await worker.fetch(`${publicUrl}/health/ready`);
   return { ...(JSON.parse(text) as { degraded?: string[]; age?: number }), status };
@@ -91,6 +98,25 @@ const expectNothingServed = async (worker: RunningWorker): Promise<void> => {
   }
   expect((await ready(worker)).status, worker.output()).toBe(503);
 };
+
+/** Leads to the database until it is ready, and then nowhere. */
+const silentAfterStart =
+  (target: string) =>
+  (socket: Socket): void => {
+    const { hostname, port } = new URL(target);
+    const other = dial(Number(port), hostname);
+    let isReady = false;
+    other.on('error', () => socket.destroy());
+    socket.on('close', () => other.destroy());
+    other.on('data', (chunk) => {
+      socket.write(chunk);
+      // ReadyForQuery, the last of an answer.
+      isReady ||= chunk.includes(Buffer.from([0x5a, 0, 0, 0, 5]));
+    });
+    socket.on('data', (chunk) => {
+      if (!isReady) other.write(chunk);
+    });
+  };
 
 /** The snapshot is written once more, and ended at once after that. */
 const writeAnew = async (): Promise<void> => {
@@ -166,6 +192,16 @@ describe('while the database cannot be reached', { timeout: 180_000 }, () => {
     },
   );
 
+  test('so they are when Entra cannot be reached either', async () => {
+    await door.close();
+    const fault = scene.world.faults.add({ service: 'entra', status: 503, body: 'away' });
+    try {
+      await withWorker(async (worker) => expect(await answersTo(worker), worker.output()).toEqual(before));
+    } finally {
+      scene.world.faults.remove(fault.id);
+    }
+  });
+
   test('what needs it is 503 with Retry-After, never 202, and so is what the snapshot does not have', async () => {
     await door.close();
     await withWorker(async (worker) => {
@@ -198,9 +234,17 @@ describe('while the database cannot be reached', { timeout: 180_000 }, () => {
       expect(await answersTo(worker)).toEqual(before);
       await door.close();
       expect(await answersTo(worker), worker.output()).toEqual(before);
-      const [one] = served as [Served, Served];
-      const page = await worker.fetch(`${publicUrl}/t/${one.tenantId}/remediate?deviceId=${one.deviceId}`);
-      expect([page.status, page.text], worker.output()).toEqual([200, expect.stringContaining('cannot be')]);
+      await expectRemediationPage(worker);
+    });
+  });
+
+  test('nor does anybody wait for a database that lets a Worker in and does not answer', async () => {
+    // Bytes of one start; what comes after them is not passed on.
+    await door.meetBy(silentAfterStart(scene.database.url));
+    await withWorker(async (worker) => {
+      expect(await answersTo(worker), worker.output()).toEqual(before);
+      await expectRemediationPage(worker);
+      expect(worker.output()).toContain('the database does not answer');
     });
   });
 
@@ -314,7 +358,8 @@ describe('when the database is back', { timeout: 180_000 }, () => {
       vault = createVault({ ...(await vaultParts()), bucket });
       const { objects } = await bucket.list({ prefix: '' });
       expect(objects.map(({ key }) => key).filter((key) => key.endsWith('/index'))).toHaveLength(shards);
-      expect(objects).toHaveLength(shards + 1);
+      // A tenant, and Entra's keys for it.
+      expect(objects).toHaveLength(shards + 2);
       const opened: string[] = [];
       for (const { key } of objects) {
         expect(key).toMatch(/^v1\/2\/[01]\/(?:index|[0-9a-f]{32})$/);

@@ -161,9 +161,11 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
   const lastKnown = listener.name === 'data' ? await openLastKnown(config, bindings, log) : undefined;
   const health = createHealthApp(scopes.sql, { ...shared, snapshotAgeMs: lastKnown?.ageMs });
   const parts = await composeParts(config, bindings, shared);
-  const reads =
-    lastKnown && withLastKnown({ lastKnown, log, now: monotonicMs, reads: databaseReads(scopes.sql) });
-  const app = listener.createApp({ ...parts, ...(reads ? { reads } : {}) }, bindings);
+  const known = lastKnown && {
+    reads: withLastKnown({ lastKnown, log, now: monotonicMs, reads: databaseReads(scopes.sql) }),
+    lastKnownKeys: lastKnown.keys,
+  };
+  const app = listener.createApp({ ...parts, ...known }, bindings);
   const answerHeaders = createAnswerHeaders(listener.origin(config));
   return {
     answer: (request, requestBindings, context) => {

@@ -1,6 +1,9 @@
 import { monotonicMs } from '../../../clock.ts';
 import { within } from '../../../deadline.ts';
+import { fetchKeySet } from '../../../entra/keys.ts';
 import { bucketTurnHangsMs, snapshotEveryMs } from '../../../limits.ts';
+import { createAddressPolicy } from '../../../outbound/addresses.ts';
+import { createWorkersSend } from '../../../outbound/workers.ts';
 import { openDatabase, type Sql } from '../../../store/database.ts';
 import type { TenantScope } from '../../../store/tenant-scope.ts';
 import type { Log } from '../../../telemetry/log.ts';
@@ -36,8 +39,17 @@ async function openWriter(bindings: WorkerBindings, scope: TenantScope): Promise
   if (!loaded.ok || loaded.config.shards !== scope.of) return undefined;
   const vault = await openVault(loaded.config, bindings);
   if (vault === undefined) return undefined;
-  const log = createWorkerLog(loaded.config);
-  return { log, writer: createShardWriter({ vault, scope, log, now: monotonicMs, date: Date.now }) };
+  const { clouds, logLevel, upstreamAllow } = loaded.config;
+  const log = createWorkerLog({ logLevel });
+  const send = createWorkersSend(createAddressPolicy(upstreamAllow));
+  const writer = createShardWriter({
+    ...{ vault, scope, log, now: monotonicMs, date: Date.now },
+    fetchKeys: async (name, tenantId) => {
+      const cloud = clouds.get(name);
+      return cloud && fetchKeySet(send, cloud, tenantId);
+    },
+  });
+  return { log, writer };
 }
 
 /** Says what happens to the snapshot, and a cause that stays the same only once. */

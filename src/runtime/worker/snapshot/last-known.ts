@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { within } from '../../../deadline.ts';
+import type { LastKnownKeys } from '../../../entra/keys.ts';
 import {
   bucketIndexMs,
   bucketReadMs,
@@ -10,6 +11,7 @@ import {
 import type { RouteTarget } from '../../../routing/lookup.ts';
 import { findPacked } from '../../../routing/packed-routes.ts';
 import { shardOf } from '../../../store/tenant-scope.ts';
+import { decodeKeySet } from './key-sets.ts';
 import { decodeSheet, partOf, type Sheet } from './sheet.ts';
 import { type IndexRefusal, ObjectBroken, type ShardIndex, type Vault } from './vault.ts';
 
@@ -17,6 +19,8 @@ import { type IndexRefusal, ObjectBroken, type ShardIndex, type Vault } from './
 export interface LastKnown {
   sheet(tenantId: string): Promise<Sheet | undefined>;
   route(tenantId: string, deviceId: string): Promise<RouteTarget | undefined>;
+  /** Entra's public keys for the tenant, which are not read of the database. */
+  readonly keys: LastKnownKeys;
   /** Milliseconds since the data of all shards were known to be current; undefined: one of them may not serve. */
   ageMs(): Promise<number | undefined>;
 }
@@ -111,9 +115,22 @@ export function createLastKnown(options: LastKnownOptions): LastKnown {
     cache.set(name, { opened: found, bytes: bytes.byteLength });
     return found;
   };
-  const sheetOf = async (tenantId: string): Promise<Sheet | undefined> => {
+  const entryOf = async (tenantId: string) => {
     const index = await indexes.get(shardOf(tenantId, shards));
-    const entry = index && Object.hasOwn(index.sheets, tenantId) ? index.sheets[tenantId] : undefined;
+    return index && Object.hasOwn(index.sheets, tenantId)
+      ? { entry: index.sheets[tenantId], keySets: index.keySets }
+      : undefined;
+  };
+  const keysOf = async (cloud: string, tenantId: string): ReturnType<LastKnownKeys> => {
+    const { entry, keySets = {} } = (await entryOf(tenantId)) ?? {};
+    const name = entry?.keys && keySets[entry.keys.digest];
+    if (entry?.keys === undefined || name === undefined) return undefined;
+    const found = decodeKeySet(await bounded(vault.read(name)));
+    if (found.cloud !== cloud) return undefined;
+    return { keys: found.keys, ageMs: Math.max(0, date() - entry.keys.fetchedAt) };
+  };
+  const sheetOf = async (tenantId: string): Promise<Sheet | undefined> => {
+    const entry = (await entryOf(tenantId))?.entry;
     return entry && opened(sheets, entry.name, decodeSheet);
   };
   const routeOf = async (tenantId: string, deviceId: string): Promise<RouteTarget | undefined> => {
@@ -141,6 +158,7 @@ export function createLastKnown(options: LastKnownOptions): LastKnown {
   return {
     sheet: (tenantId) => twice(tenantId, () => sheetOf(tenantId)),
     route: (tenantId, deviceId) => twice(tenantId, () => routeOf(tenantId, deviceId)),
+    keys: (cloud, tenantId) => twice(tenantId, () => keysOf(cloud, tenantId)),
     ageMs: async () => {
       const all = await Promise.all(Array.from({ length: shards }, (_, shard) => indexes.get(shard)));
       const ages = all.map((index) => (index === undefined ? undefined : date() - index.knownAt));

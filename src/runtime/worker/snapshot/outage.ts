@@ -1,6 +1,7 @@
+import { within } from '../../../deadline.ts';
 import type { LandingTenant } from '../../../forwarding/landing-directory.ts';
 import type { ServedReads } from '../../../forwarding/served-reads.ts';
-import { awayTryMs } from '../../../limits.ts';
+import { awayTryMs, silentAfterMs } from '../../../limits.ts';
 import { storeFailure } from '../../../store/store-failure.ts';
 import type { Log } from '../../../telemetry/log.ts';
 import type { LastKnown } from './last-known.ts';
@@ -34,6 +35,12 @@ function createAway({ log, now }: OutageOptions) {
     if (away === undefined) log.warn('snapshot.asked', { error });
     away = { tryAtMs: now() + awayTryMs };
   };
+  const answered = async <T>(reading: Promise<T | undefined>): Promise<{ row: T | undefined }> => {
+    const row = await reading;
+    if (away !== undefined) log.info('snapshot.not-needed');
+    away = undefined;
+    return { row };
+  };
   return async <T>(
     read: () => Promise<T | undefined>,
     last: () => Promise<T | undefined>,
@@ -44,18 +51,16 @@ function createAway({ log, now }: OutageOptions) {
         if (found !== undefined) return found;
       } else away.tryAtMs = now() + awayTryMs;
     }
+    const asked = answered(read());
     try {
-      const found = await read();
-      if (away !== undefined) log.info('snapshot.not-needed');
-      away = undefined;
-      return found;
+      const answer = await within<{ row: T | undefined } | 'silent'>(asked, silentAfterMs, () => 'silent');
+      if (answer !== 'silent') return answer.row;
+      note(new Error('the database does not answer'));
     } catch (error) {
       if (storeFailure(error) !== 'unreachable') throw error;
       note(error);
-      const found = await fallBack(last);
-      if (found === undefined) throw error;
-      return found;
     }
+    return (await fallBack(last)) ?? (await asked).row;
   };
 }
 
@@ -87,6 +92,11 @@ export function withLastKnown(options: OutageOptions): ServedReads {
           const sheet = await lastKnown.sheet(tenantId);
           return sheet && landingOf(sheet);
         },
+      ),
+    macState: (...names) =>
+      either(
+        () => reads.macState(...names),
+        async () => 'unavailable' as const,
       ),
   };
 }

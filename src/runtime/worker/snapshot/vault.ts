@@ -28,6 +28,10 @@ export interface SheetEntry {
   readonly digest: string;
   /** Its routes have objects of their own. */
   readonly isLarge: boolean;
+  /** The tenant's cloud. */
+  readonly cloud: string;
+  /** The digest of Entra's keys for it, and the date at which they were fetched. */
+  readonly keys?: { readonly digest: string; readonly fetchedAt: number } | undefined;
 }
 
 export interface ShardIndex {
@@ -37,6 +41,8 @@ export interface ShardIndex {
   readonly position: FeedPosition;
   /** By tenant. */
   readonly sheets: Readonly<Record<string, SheetEntry>>;
+  /** The object of each set of keys, by its digest: most tenants have the same. */
+  readonly keySets: Readonly<Record<string, string>>;
 }
 
 export type IndexRefusal =

@@ -110,7 +110,9 @@ export async function writeTenant(
   const kept = new Set<string | null>(written.parts);
   const dropped = (before?.parts ?? []).filter((name) => name !== null && !kept.has(name)) as string[];
   if (old?.digest === digest) return { entry: old, dropped, bytes: written.bytes };
-  const entry = { name: await vault.write(scope, plain), digest, isLarge };
+  const { cloud } = tenant;
+  const keys = old?.cloud === cloud ? old.keys : undefined;
+  const entry = { name: await vault.write(scope, plain), digest, isLarge, cloud, keys };
   return {
     entry,
     dropped: old === undefined ? dropped : [...dropped, old.name],

@@ -7,6 +7,7 @@ import { listInstancesOf } from '../../../store/instances/instance.ts';
 import type { TenantScope } from '../../../store/tenant-scope.ts';
 import { listTenantIds, readTenants } from '../../../store/tenants/tenant.ts';
 import type { Log } from '../../../telemetry/log.ts';
+import { type FetchKeys, type KeptSets, renewKeySets } from './key-sets.ts';
 import { createPending, type TenantTask } from './pending.ts';
 import { decodeSheet } from './sheet.ts';
 import { ObjectBroken, type SheetEntry, type Vault } from './vault.ts';
@@ -40,10 +41,10 @@ export interface ShardWriterOptions {
   readonly now: () => number;
   /** A date, in milliseconds. */
   readonly date: () => number;
+  readonly fetchKeys: FetchKeys;
 }
 
-interface Kept {
-  readonly sheets: Map<string, SheetEntry>;
+interface Kept extends KeptSets {
   /** Objects that the index names until it is replaced. */
   dropped: string[];
   looked: number;
@@ -72,7 +73,7 @@ async function readRows(
   };
 }
 
-/** Names of all objects that belong to these sheets. */
+/** Names of the objects that belong to these sheets. */
 async function namesOf(vault: Vault, sheets: Iterable<SheetEntry>): Promise<Set<string>> {
   const names = new Set<string>();
   for (const { isLarge, name } of sheets) {
@@ -87,10 +88,14 @@ async function namesOf(vault: Vault, sheets: Iterable<SheetEntry>): Promise<Set<
  * Removes what an object that ended before its index left behind, and what shards of another number did. False: something that
  * is named is not there, or does not open.
  */
-async function removeStray(vault: Vault, scope: TenantScope, sheets: Iterable<SheetEntry>): Promise<boolean> {
+async function removeStray(
+  vault: Vault,
+  scope: TenantScope,
+  { keySets, sheets }: KeptSets,
+): Promise<boolean> {
   let missing: Set<string>;
   try {
-    missing = await namesOf(vault, sheets);
+    missing = new Set([...(await namesOf(vault, sheets.values())), ...keySets.values()]);
   } catch (error) {
     if (error instanceof ObjectBroken) return false;
     throw error;
@@ -110,7 +115,14 @@ async function removeStray(vault: Vault, scope: TenantScope, sheets: Iterable<Sh
   return missing.size === 0;
 }
 
-export function createShardWriter({ date, log, now, scope, vault }: ShardWriterOptions): ShardWriter {
+export function createShardWriter({
+  date,
+  fetchKeys,
+  log,
+  now,
+  scope,
+  vault,
+}: ShardWriterOptions): ShardWriter {
   const pending = createPending(scope);
   let sql: Sql;
   const source = {
@@ -129,19 +141,20 @@ export function createShardWriter({ date, log, now, scope, vault }: ShardWriterO
   const nothing = (cause: string): Kept => {
     log.info('snapshot.begun-anew', { ...scope, cause });
     pending.forget();
-    return { sheets: new Map(), dropped: [], looked: 0, newBytes: 0 };
+    return { sheets: new Map(), keySets: new Map(), dropped: [], looked: 0, newBytes: 0 };
   };
   /** Goes on from the snapshot that is there; the one that was written last, where this is not the first turn. */
   const open = async (known: Kept | undefined): Promise<Kept> => {
     const found = await vault.readIndex(scope);
     if ('refused' in found) return nothing(found.refused);
-    const { knownAt, position, sheets } = found.index;
+    const { keySets, knownAt, position, sheets } = found.index;
     if (known !== undefined) return knownAt === writtenAt ? known : nothing('damaged');
     // One that another key sealed is written anew.
     if (!found.isKeyCurrent) return nothing('another-key');
     feed.resume(position, Math.max(0, date() - knownAt));
     writtenAt = knownAt;
-    return { sheets: new Map(Object.entries(sheets)), dropped: [], looked: 0, newBytes: 0 };
+    const maps = { sheets: new Map(Object.entries(sheets)), keySets: new Map(Object.entries(keySets)) };
+    return { ...maps, dropped: [], looked: 0, newBytes: 0 };
   };
   const listAll = async (into: Kept): Promise<void> => {
     const ids = new Set(await listTenantIds(sql, scope));
@@ -180,17 +193,23 @@ export function createShardWriter({ date, log, now, scope, vault }: ShardWriterO
   const finish = async (into: Kept, knownAt: number): Promise<WrittenSnapshot> => {
     const { position } = feed;
     if (position === undefined) throw new Error('the change feed was not read');
-    await vault.writeIndex(scope, { knownAt, position, sheets: Object.fromEntries(into.sheets) });
+    into.dropped.push(...(await renewKeySets(into, { vault, scope, fetchKeys, now, date })));
+    await vault.writeIndex(scope, {
+      ...{ knownAt, position },
+      sheets: Object.fromEntries(into.sheets),
+      keySets: Object.fromEntries(into.keySets),
+    });
     writtenAt = knownAt;
     lookedAt = undefined;
     const { looked, newBytes } = into;
     Object.assign(into, { looked: 0, newBytes: 0 });
     await vault.remove(into.dropped);
     into.dropped = [];
-    if (!isTidy) isTidy = await removeStray(vault, scope, into.sheets.values());
+    if (!isTidy) isTidy = await removeStray(vault, scope, into);
     if (!isTidy) {
       log.warn('snapshot.begun-anew', { ...scope, cause: 'damaged' });
       into.sheets.clear();
+      into.keySets.clear();
       pending.forget();
     }
     return { tenants: into.sheets.size, looked, newBytes };
