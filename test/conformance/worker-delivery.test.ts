@@ -168,8 +168,13 @@ describe('delivery on Workers', () => {
     await eventually(async () => expect((await deliverer.state()).slices).toBeGreaterThan(slices), 40_000);
     const [mac] = macsOf(neighbour!.tenantId).slice(-1);
     await sendWebhook(neighbour!.tenantId, mac!.jamfComputerId);
-    await isVerified(neighbour!.tenantId, mac!);
+    await eventually(
+      async () =>
+        expect(await stateOf(neighbour!.tenantId, mac!.deviceId)).toMatch(/^(?:sent|completed|verified)$/),
+      20_000,
+    );
     expect(await stateOf(slow!.tenantId, hanging!.deviceId)).toBe('sent');
+    await isVerified(neighbour!.tenantId, mac!);
     await isVerified(slow!.tenantId, hanging!);
     expect(uploads()).toBe(before + 1);
   }, 240_000);
