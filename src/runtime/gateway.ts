@@ -66,6 +66,8 @@ export interface GatewayParts {
   readonly sharing: Sharing;
   /** Takes the work that no caller waits for; default: it goes on by itself. */
   readonly after?: After;
+  /** Given where nothing runs between requests: whether this one asks the database anyway. */
+  readonly asksDatabase?: () => boolean;
   readonly sql: Sql;
   /** Send with the second try of `issued`, where that is given. */
   readonly send: Send;
@@ -238,7 +240,11 @@ function composeServices(parts: GatewayParts) {
         keeper: parts.markKeeper,
         mayAct: () => (parts.pressure?.level ?? 0) < shedFrom.webhook,
       }),
-    shadow: createShadow({ sql, log, instances, forward, ...(parts.after ? { after: parts.after } : {}) }),
+    shadow: createShadow({
+      ...{ sql, log, instances, forward },
+      ...(parts.after ? { after: parts.after } : {}),
+      ...(parts.asksDatabase ? { asksDatabase: parts.asksDatabase } : {}),
+    }),
   };
 }
 

@@ -14,7 +14,7 @@ export interface Conformance {
 export const conformance: readonly Conformance[] = [
   {
     requirement: 'from a webhook to a verified report, and back by the instance that manages the Mac',
-    files: ['main-job'],
+    files: ['main-job', 'partner-policy', 'delivery-counts'],
     not: { 'counts what it did': 'a Worker has no /metrics (docs/workers.md)' },
   },
   { requirement: 'inventory for the verdict of Intune', files: ['conditional-access'] },
@@ -41,9 +41,9 @@ export const conformance: readonly Conformance[] = [
     requirement: 'intake: records and events as they come, in order, and what cannot be used',
     files: ['odd-records', 'named-in-bulk', 'pushes-and-reads'],
   },
-  { requirement: 'routes: learned, explained, moved, placed', files: ['routing', 'routes-api'] },
+  { requirement: 'routes: learned, explained, moved, placed', files: ['routing', 'routes-api', 'moves'] },
   { requirement: 'landing pages', files: ['landing'] },
-  { requirement: 'connecting, leaving and coming back', files: ['confirmation', 'life-cycle'] },
+  { requirement: 'connecting, leaving and coming back', files: ['confirmation', 'life-cycle', 'migration'] },
   {
     requirement:
       'the admin API: roles, tenants, keys, versions, repeated requests, search, reports, what needs a person',

@@ -3,9 +3,10 @@
  * caller has its answer, a few at a time, the rest not at all. A sample is enough to see how the two differ.
  */
 
+import { monotonicMs } from '../../clock.ts';
 import { newId } from '../../ids.ts';
 import { type After, afterInProcess } from '../../joining.ts';
-import { shadowAnswerBytes, shadowAtOnce } from '../../limits.ts';
+import { longestHeldMs, shadowAnswerBytes, shadowAtOnce, shadowLookMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../../store/columns.ts';
 import type { Sql } from '../../store/database.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
@@ -59,6 +60,16 @@ export interface ShadowOptions {
   readonly forward: Forward;
   /** Takes comparisons, which nobody waits for. */
   readonly after?: After;
+  /**
+   * Given where nothing runs between requests: whether this one asks the database anyway. Then a request looks which moves are
+   * compared, and each comparison writes what it found.
+   */
+  readonly asksDatabase?: () => boolean;
+}
+
+/** A call that is observed or compared. */
+interface Place {
+  readonly atMs: number;
 }
 
 const comparedCalls: readonly string[] = ['compliance', 'inventory'] satisfies ComparedCall[];
@@ -166,51 +177,70 @@ async function* passOn(
 }
 
 export function createShadow(options: ShadowOptions): Shadow {
-  const { after = afterInProcess, log, sql } = options;
+  const { after = afterInProcess, asksDatabase, log, sql } = options;
   const findings = createFindings(sql);
   const compare = createComparing(options, findings);
-  /** Calls of each move that are observed or compared. */
-  const inWork = new Map<string, number>();
+  /** Calls of each move that are observed or compared, by the time at which they began. */
+  const inWork = new Map<string, Set<Place>>();
+  let lookedAtMs = monotonicMs();
   let plans: ReadonlyMap<string, ShadowPlan> = new Map();
 
   const planOf = ({ call, instanceId, tenantId }: AnsweredCall): ShadowPlan | undefined =>
     plans.size === 0 || !isCompared(call) ? undefined : plans.get(`${tenantId}/${instanceId}`);
-  const takePlace = ({ moveId }: ShadowPlan): boolean => {
-    const taken = inWork.get(moveId) ?? 0;
-    if (taken >= shadowAtOnce) return false;
-    inWork.set(moveId, taken + 1);
-    return true;
+  /** undefined: there is none. One of a request that was cut off, as on Workers it may be, comes back after a while. */
+  const takePlace = ({ moveId }: ShadowPlan): Place | undefined => {
+    const taken = inWork.get(moveId) ?? new Set();
+    inWork.set(moveId, taken);
+    const place = { atMs: monotonicMs() };
+    for (const old of taken) if (place.atMs - old.atMs >= longestHeldMs) taken.delete(old);
+    if (taken.size >= shadowAtOnce) return undefined;
+    taken.add(place);
+    return place;
   };
-  const release = ({ moveId }: ShadowPlan): void => {
-    inWork.set(moveId, (inWork.get(moveId) ?? 1) - 1);
+  const compareAndRelease = async (seen: SeenCall, release: () => void): Promise<void> => {
+    try {
+      await compare(seen);
+      if (asksDatabase) await findings.flush();
+    } catch (error) {
+      log.warn('shadow.not-compared', { error, moveId: seen.plan.moveId });
+    } finally {
+      release();
+    }
   };
   const observe: Shadow['observe'] = (asked) => {
     const { call, deviceId } = asked;
     const plan = planOf(asked);
-    if (!plan || !isCompared(call) || !takePlace(plan)) return undefined;
+    const place = plan && isCompared(call) ? takePlace(plan) : undefined;
+    if (!plan || !isCompared(call) || !place) return undefined;
+    const release = (): void => {
+      inWork.get(plan.moveId)?.delete(place);
+    };
     return observerOf((old) => {
-      if (old === undefined) {
-        release(plan);
-        return;
-      }
-      after(
-        compare({ plan, call, deviceId, old })
-          .catch((error: unknown) => log.warn('shadow.not-compared', { error, moveId: plan.moveId }))
-          .finally(() => release(plan)),
-      );
+      if (old === undefined) release();
+      else after(compareAndRelease({ plan, call, deviceId, old }, release));
     });
+  };
+  const refresh = async (): Promise<void> => {
+    const rows = await sql<ShadowPlan[]>`
+      select ${columns(sql, planColumns)} from moves where shadow and not paused and state in ('shadowing', 'moving')`;
+    plans = new Map(rows.map((plan) => [`${plan.tenantId}/${plan.fromInstanceId}`, plan]));
+    for (const [moveId, taken] of inWork) if (taken.size === 0) inWork.delete(moveId);
+  };
+  /** Moves that a warm isolate knows of are looked at again; new ones are found by a request that has a connection anyway. */
+  const look = (): void => {
+    const nowMs = monotonicMs();
+    if (!asksDatabase || nowMs - lookedAtMs < shadowLookMs || (plans.size === 0 && !asksDatabase())) return;
+    lookedAtMs = nowMs;
+    after(refresh());
   };
 
   return {
     observe,
-    onAnswered: (asked, answer) =>
-      planOf(asked) ? { ...answer, body: passOn(answer, () => observe(asked)) } : answer,
-    refresh: async () => {
-      const rows = await sql<ShadowPlan[]>`
-        select ${columns(sql, planColumns)} from moves where shadow and not paused and state in ('shadowing', 'moving')`;
-      plans = new Map(rows.map((plan) => [`${plan.tenantId}/${plan.fromInstanceId}`, plan]));
-      for (const [moveId, taken] of inWork) if (taken <= 0) inWork.delete(moveId);
+    onAnswered: (asked, answer) => {
+      look();
+      return planOf(asked) ? { ...answer, body: passOn(answer, () => observe(asked)) } : answer;
     },
+    refresh,
     flush: findings.flush,
   };
 }

@@ -57,14 +57,16 @@ export const workerRequestFacts: RequestFacts = {
   },
 };
 
+/** The platform asks for the parts of a body outside of any request: each is made as part of the one that began it. */
 function streamOf(
   body: AsyncIterable<Uint8Array>,
   onEnd: () => Promise<void> = async () => undefined,
 ): ReadableStream<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
+  const inRequest = AsyncLocalStorage.snapshot();
   return new ReadableStream<Uint8Array>({
     pull: async (controller) => {
-      const { done, value } = await chunks.next().catch(async (error: unknown) => {
+      const { done, value } = await inRequest(() => chunks.next()).catch(async (error: unknown) => {
         await onEnd();
         throw error;
       });
@@ -73,7 +75,7 @@ function streamOf(
       await onEnd();
     },
     cancel: async () => {
-      await chunks.return?.();
+      await inRequest(() => chunks.return?.());
       await onEnd();
     },
   });

@@ -15,6 +15,8 @@ import type { Log } from '../../telemetry/log.ts';
  */
 export interface Scopes {
   readonly sql: Sql;
+  /** The request in which it is called has a connection to the database. */
+  readonly asksDatabase: () => boolean;
   /** The platform lets the work go on for a while after the answer. */
   readonly after: After;
   /** Opens another client of the request, with one connection, for what keeps it for long; whoever opens it ends it. */
@@ -31,6 +33,7 @@ export interface ScopeOptions {
 interface Scope {
   /** Opened with the first query, closed with the last work of the request. */
   readonly sql: () => Sql;
+  readonly isOpen: () => boolean;
   readonly openBulk: () => Sql;
   readonly hold: (work: Promise<unknown>) => void;
 }
@@ -69,6 +72,7 @@ function openScope({ databaseUrl, waitUntil }: ScopeOptions): Scope {
       });
       return client;
     },
+    isOpen: () => client !== undefined,
     openBulk: () => openClient(databaseUrl, { connections: 1, applicationName: 'espalier-bulk' }),
     hold: (work) => {
       inWork += 1;
@@ -91,6 +95,7 @@ export function createScopes(log: Log): Scopes {
       apply: (_target, _self, argumentList) => Reflect.apply(current().sql(), undefined, argumentList),
       get: (_target, name) => Reflect.get(current().sql(), name),
     }),
+    asksDatabase: () => current().isOpen(),
     openBulk: () => current().openBulk(),
     after: (work) =>
       current().hold(work.catch((error: unknown) => log.error('request.unawaited-failed', { error }))),
