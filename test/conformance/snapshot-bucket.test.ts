@@ -77,9 +77,11 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
     await database.drop();
   });
 
-  async function addTenant(shard = 0): Promise<{ tenantId: string; instanceId: string }> {
+  async function addTenant(
+    shard = 0,
+    tenantId = tenantOf(shard),
+  ): Promise<{ tenantId: string; instanceId: string }> {
     const { sql } = database;
-    const tenantId = tenantOf(shard);
     const instanceId = randomUUID();
     await sql`
       insert into tenants (tenant_id, cloud, display_name, mode, connection_type, landing)
@@ -202,6 +204,39 @@ describe('the snapshot in a bucket', { timeout: 120_000 }, () => {
     await database.sql`delete from tenants where tenant_id = ${large.tenantId}`;
     expect(await write(writer)).toMatchObject({ tenants: 0 });
     expect([...bucket.objects.keys()]).toEqual(['v1/2/0/index']);
+  });
+
+  it('writes all of a large tenant whose sheet does not open, or which was deleted and made again', async () => {
+    const writer = writerOf();
+    const large = await addTenant();
+    await put(large, macs(3_000));
+    await write(writer);
+    const [device = '', ...others] = (
+      await database.sql<{ deviceId: string }[]>`
+        select device_id as "deviceId" from routes where tenant_id = ${large.tenantId}`
+    ).map(({ deviceId }) => deviceId);
+    const found = await vaultOf().readIndex({ shard: 0, of: shards });
+    const name = 'index' in found ? found.index.sheets[large.tenantId]?.name : undefined;
+    bucket.objects.delete(name ?? '');
+    expect(await lastKnown().known.route(large.tenantId, device)).toBeUndefined();
+    await put(large, new Map([[device, 12_345]]));
+    await write(writer);
+    const { known } = lastKnown();
+    expect(await known.route(large.tenantId, device)).toMatchObject({ jamfComputerId: 12_345 });
+    for (const other of others.slice(0, 50)) expect(await known.route(large.tenantId, other)).toBeDefined();
+    await database.sql`delete from routes where tenant_id = ${large.tenantId}`;
+    await database.sql`delete from tenants where tenant_id = ${large.tenantId}`;
+    const again = await addTenant(0, large.tenantId);
+    const fresh = randomUUID();
+    await put(again, new Map([[fresh, 3]]));
+    await write(writer);
+    const after = lastKnown().known;
+    expect(await after.route(large.tenantId, fresh)).toEqual({
+      instanceId: again.instanceId,
+      jamfComputerId: 3,
+    });
+    for (const other of [device, ...others.slice(0, 50)])
+      expect(await after.route(large.tenantId, other)).toBeUndefined();
   });
 
   it('has nothing of a deleted tenant after the next writing, nor of the one before it by the same id', async () => {

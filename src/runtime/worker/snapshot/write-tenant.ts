@@ -96,7 +96,8 @@ export async function writeTenant(
   const before = await oldSheet(vault, old);
   const isSame = before?.tenant.createdAt.getTime() === tenant.createdAt.getTime();
   const known = !task.all && isSame ? before?.parts : undefined;
-  const isLarge = known !== undefined || first.length > sheetRoutes;
+  // Where only the parts of a large one were to be read, its first routes were not.
+  const isLarge = task.all || !old?.isLarge ? first.length > sheetRoutes : true;
   const changed = known && (await changedParts(sql, tenantId, task));
   const written = isLarge
     ? await writeParts(given, tenantId, {
