@@ -107,6 +107,11 @@ export const notOnWorkers = new Set([
   '@hono/node-server',
   '@peculiar/x509',
   'acme-client',
+  '@opentelemetry/exporter-metrics-otlp-grpc',
+  '@opentelemetry/exporter-metrics-otlp-http',
+  '@opentelemetry/exporter-metrics-otlp-proto',
+  '@opentelemetry/exporter-prometheus',
+  '@opentelemetry/sdk-metrics',
   '@opentelemetry/sdk-node',
 ]);
 
