@@ -8,8 +8,11 @@ import { runSeed } from './computers/world.ts';
 const one = process.env.ESPALIER_SIMULATION_SEED;
 const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 15 : 1));
 const firstSeed = one === undefined ? Date.now() % 1_000_000_000 : Number(one);
-/** Once told 1 after 2: a state with its date ahead was told, a read was left, and an older record was pushed. */
-const known = one === undefined ? [981_299_688] : [];
+/**
+ * Once told an older state after a newer one. A state with its date ahead was told, a read was left, and an older record was
+ * pushed; a record without a date was taken in while an older one waited behind it.
+ */
+const known = one === undefined ? [981_299_688, 1_048] : [];
 const seeds: readonly number[] = [
   ...known,
   ...Array.from({ length: count }, (_, index) => firstSeed + index),

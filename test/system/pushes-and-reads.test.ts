@@ -257,6 +257,36 @@ describe('pushes and reads', () => {
     }
   });
 
+  it.each([
+    ['without a date', null, null],
+    ['with its date ahead, or without one', minutes(60 * 24 * 365), null],
+    ['without a date, or with one', null, minutes(-30)],
+  ])(
+    'after a state was told %s, no older push serves while the instance is down',
+    async (_, told1, told0) => {
+      await webhook();
+      await push('15.2', told1);
+      expect(await work()).toEqual(['pushed']);
+      await push('15.1', told0);
+      await work();
+      expect([await told(), (await row()).due]).toEqual(['15.2', true]);
+      answer = { osVersion: '15.3', reportDate: minutes(-1) };
+      await workOff();
+      expect(await told()).toBe('15.3');
+    },
+  );
+
+  it('a record that waited while an undated one was taken in does not serve after it', async () => {
+    await database.sql`update instances set compliance = '{"source":"jamf"}'`;
+    await webhook();
+    await push('15.2', null);
+    meanwhile = () => push('15.1', null);
+    await work();
+    meanwhile = async () => undefined;
+    await work();
+    expect([await told(), (await row()).due]).toEqual(['15.2', true]);
+  });
+
   it('a computer that was away for a while has no date by that', async () => {
     answer = undefined;
     await webhook();

@@ -10,6 +10,7 @@ const rowOf = (jamfComputerId: number): DueComputer => ({
   instanceId: 'instance',
   jamfComputerId,
   wantedRevision: 1,
+  doneRevision: 0,
   pushedRecord: JSON.stringify({ id: String(jamfComputerId), localUserAccounts: [], groupMemberships: [] }),
   pushedReportAt: null,
   pushedRevision: 1,

@@ -188,6 +188,7 @@ describe('reading a computer in mode conditional-access', () => {
     instanceId: 'i',
     jamfComputerId: 42,
     wantedRevision: 1,
+    doneRevision: 0,
     pushedRecord: JSON.stringify(record),
     pushedReportAt: null,
     pushedRevision: 1,

@@ -23,6 +23,7 @@ const dueColumns = pick(
   'instanceId',
   'jamfComputerId',
   'wantedRevision',
+  'doneRevision',
   'pushedRecord',
   'pushedReportAt',
   'pushedRevision',
@@ -263,7 +264,7 @@ export async function settleComputers(
     update computers c set lease_until = null, lease_owner = null, last_error = null, not_found_since = null,
       updated_at = now(), attempts = case when found.again is not null then c.attempts + 1 when ${readLeft} then c.attempts else 0 end,
       -- Raised past the wish for a read, it would let the next push stand in for that.
-      done_revision = case when ${readLeft} then c.done_revision
+      done_revision = case when ${readLeft} then greatest(c.done_revision, least(c.read_revision - 1, found.revision))
                            when found.again is not null then found.revision - 1 else found.revision end,
       next_try_at = case when c.wanted_revision > found.revision then now()
                          when found.again is not null then now() + found.again * interval '1 second'

@@ -8,7 +8,8 @@ import { soon } from './due.ts';
  *
  * - `wanted_revision`: how many wishes there were to look at the computer. A webhook, a push, a list, an operator, a
  *   change in the directory: each raises it by one, and it never goes back.
- * - `done_revision`: the wish up to which all are satisfied. The computer is due while it is below the wanted one.
+ * - `done_revision`: the wish up to which all are satisfied. The computer is due while it is below the wanted one. It is
+ *   above 0 once a state was taken in.
  * - `pushed_revision`: the wanted revision while a pushed record waits to be taken in first, else null. A wish that
  *   does not know of pushes leaves it behind, and then the instance is asked first.
  * - `read_revision`: the newest wish that only a read satisfies among those that `pushed_revision` covers. It matters
@@ -28,10 +29,12 @@ import { soon } from './due.ts';
  *   because either has no trusted date, the instance is asked.
  */
 
-/** The dates that order a computer's known state against a pushed record. */
+/** What orders a computer's known state against a pushed record. */
 export interface KnownState {
   readonly reportAt: Date | null;
   readonly readAt: Date | null;
+  /** Above 0 once a state was taken in, whatever date it had. */
+  readonly doneRevision: number;
 }
 
 /**
@@ -42,11 +45,19 @@ export function standsAfter(pushedAt: Date | null, known: KnownState, nowMs: num
   const reportAt = trustedDate(known.reportAt, nowMs);
   const date = trustedDate(pushedAt, nowMs);
   const bounds = [reportAt, known.readAt].filter((bound) => bound instanceof Date);
-  return date === null ? bounds.length === 0 : bounds.every((bound) => date >= bound);
+  if (bounds.length > 0) return date !== null && bounds.every((bound) => date >= bound);
+  // A record that waited while another one was taken in may be the older one, unless one clock dates both ahead.
+  if (known.doneRevision > 0)
+    return date === null && pushedAt !== null && known.reportAt !== null && pushedAt >= known.reportAt;
+  return true;
 }
 
 /** True where a record that was read is older than the known state. */
-export function isLate(readAt: Date | null | undefined, known: KnownState, nowMs: number): boolean {
+export function isLate(
+  readAt: Date | null | undefined,
+  known: Pick<KnownState, 'reportAt'>,
+  nowMs: number,
+): boolean {
   const date = trustedDate(readAt, nowMs);
   const reportAt = trustedDate(known.reportAt, nowMs);
   return date !== null && reportAt !== null && date < reportAt;
@@ -117,9 +128,8 @@ const fate = (sql: Queries): Fragment => {
          then 'take'
          when ${date} is null and excluded.pushed_report_at < greatest(computers.report_at, computers.pushed_report_at)
          then 'read'
-         -- What was told already may be newer: then only the instance's word can follow it. A wished read that is left keeps
-         -- the done revision, so what a record leaves says that one was taken in.
-         when computers.done_revision = 0 and computers.report_at is null and computers.udid is null then 'ask'
+         -- What was told already may be newer: then only the instance's word can follow it.
+         when computers.done_revision = 0 and computers.report_at is null then 'ask'
          else 'read' end`;
 };
 
@@ -148,7 +158,8 @@ export const upsertRecords = (sql: Sql, rows: readonly PushedRow[], lockWaitMs?:
         when ${take} or ${pushWaits(sql)} then ${wanted(sql)} else computers.pushed_revision end,
       read_revision = case
         when not ${take} or excluded.read_revision is not null then ${wanted(sql)}
-        when computers.wanted_revision > computers.done_revision and computers.needs_instance then computers.wanted_revision
+        -- At least 2: the done revision stays below it, and says that a record was taken in.
+        when computers.wanted_revision > computers.done_revision and computers.needs_instance then greatest(computers.wanted_revision, 2)
         else computers.read_revision end,
       traceparent = excluded.traceparent, updated_at = now(), background = false,
       next_try_at = case when ${take} or ${pushWaits(sql)} then now() else ${soon(sql)} end,

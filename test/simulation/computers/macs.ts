@@ -26,7 +26,8 @@ export const newestOf = ({ states }: Mac): State => states.at(-1) ?? { version: 
 /** A record as a push or an answer of the API has it. */
 export const recordOf = ({ deviceId, id }: Mac, { reportedAt, version }: State) => ({
   id: String(id),
-  udid: `udid-${id}`,
+  // Every second Mac has none: then nothing but the revisions says that a state without a date was taken in.
+  udid: id % 2 === 0 ? null : `udid-${id}`,
   general: { name: `mac-${id}`, reportDate: reportedAt?.toISOString() ?? null },
   operatingSystem: { version: `15.${version}` },
   localUserAccounts: [{ username: 'u', computerAzureActiveDirectoryId: deviceId }],
