@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files of half a minute, longest first. One of them that began last would run alone in the end. */
 const longest = [
   'conformance/worker-delivery',
+  'conformance/worker-snapshot',
   ...[
     'polling',
     'connections',
