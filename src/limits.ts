@@ -142,6 +142,13 @@ export const pollDueMs = 250;
 export const liveKeysPerInstance = 2;
 /** A route read from the database serves this long before it is looked at again. */
 export const routeCacheMs = 1_000;
+/**
+ * What Workers remember is believed for so long after it was certainly so. A change is seen within two seconds, and the rest is
+ * for the clocks of two machines, which stand still between inputs.
+ */
+export const warmBelievedMs = 1_800;
+/** Verified tokens that an isolate keeps, a kilobyte each: it has 128 MB in all. */
+export const isolateVerifiedTokens = 5_000;
 /** A check-in alone is told to Intune when the last told one is older than this; Intune calls a Mac unresponsive after 24 h. */
 export const checkInReportedEveryMs = 4 * 3_600_000;
 /** An upload that is neither completed nor failed by then is looked at again only with the longest back-off. */

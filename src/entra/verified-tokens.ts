@@ -26,6 +26,8 @@ export interface VerifiedQuery {
 export interface VerifiedTokens {
   /** Undefined: verify it. */
   peek(query: VerifiedQuery): TokenClaims | undefined;
+  /** True where the token was verified once, and may be again. */
+  wasVerified(tokenHash: string): boolean;
   keep(tokenHash: string, cloud: Cloud, verified: VerifiedToken): void;
 }
 
@@ -75,6 +77,7 @@ export function createVerifiedTokens(
       }
       return verified.claims;
     },
+    wasVerified: (tokenHash) => cache.peek(tokenHash) !== undefined,
     keep: (tokenHash, cloud, verified) => {
       cache.set(tokenHash, { cloud: cloud.name, verified, published: undefined });
     },

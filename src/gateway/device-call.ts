@@ -180,7 +180,12 @@ function createCallerVerifier(options: DeviceCallOptions) {
     source: string | undefined,
   ): Promise<CallerResult> => {
     const tokenHash = verified?.hash(token);
-    const served = tenants.peek(tenantId);
+    // Where the tenant has to be looked for, a token that was verified before is no reason to doubt its source.
+    const served =
+      tenants.peek(tenantId) ??
+      (tokenHash !== undefined && verified?.tokens.wasVerified(tokenHash)
+        ? await tenants.tenant(tenantId)
+        : undefined);
     const known =
       tokenHash !== undefined && served !== undefined ? peekTokenClaims(tokenHash, served) : undefined;
     if (known !== undefined) return { ok: true, claims: known };

@@ -1,6 +1,8 @@
 import { createBoundedCache } from '../bounded-cache.ts';
+import { monotonicMs } from '../clock.ts';
 import { routeCacheMs } from '../limits.ts';
 import { columns, pick } from '../store/columns.ts';
+import type { Confirmations } from '../store/confirmations.ts';
 import type { Sql } from '../store/database.ts';
 import { routes } from '../store/schema.ts';
 import type { RouteKey } from './route-segment.ts';
@@ -42,31 +44,49 @@ export interface RouteLookupOptions {
   /** ESPALIER_ROUTE_CACHE_ENTRIES; 0 looks every time. */
   readonly entries: number;
   readonly onLookup: (result: 'hit' | 'miss' | 'unknown') => void;
+  readonly confirmations?: Confirmations | undefined;
+}
+
+interface ReadTarget {
+  readonly target: RouteTarget;
+  readonly atMs: number;
 }
 
 /**
- * Lookup for a runtime that does not hear of changes (Workers): read through, kept for a second at most, so that a
- * moved device is never answered by its old instance for longer. route-cache.ts is Node's.
+ * Lookup for a runtime that does not hear of changes (Workers): read through, kept for a second at most or as long as
+ * confirmations say, so that a moved device is never answered by its old instance for longer. route-cache.ts is Node's.
  */
 export function createRouteLookup({
+  confirmations,
   entries,
   onLookup,
   sql,
   read = (tenantId, deviceId) => readRouteTarget(sql, tenantId, deviceId),
 }: RouteLookupOptions): RouteLookup {
-  const cache = entries > 0 ? createBoundedCache<string, RouteTarget>(entries, routeCacheMs) : undefined;
-  const peek: RouteLookup['peek'] = (tenantId, deviceId) => cache?.get(tenantId + deviceId);
+  const now = confirmations?.now ?? monotonicMs;
+  const cache = entries > 0 ? createBoundedCache<string, ReadTarget>(entries) : undefined;
+  const holds = (tenantId: string, deviceId: string, atMs: number): boolean =>
+    confirmations?.holds(tenantId, atMs, deviceId) ?? now() - atMs < routeCacheMs;
+  const peek: RouteLookup['peek'] = (tenantId, deviceId) => {
+    const kept = cache?.get(tenantId + deviceId);
+    return kept && holds(tenantId, deviceId, kept.atMs) ? kept.target : undefined;
+  };
   return {
     peek,
     route: async (tenantId, deviceId) => {
-      const known = peek(tenantId, deviceId);
+      let known = peek(tenantId, deviceId);
+      if (known === undefined && confirmations !== undefined) {
+        await confirmations.ask(tenantId);
+        known = peek(tenantId, deviceId);
+      }
       if (known) {
         onLookup('hit');
         return known;
       }
+      const atMs = now();
       const row = await read(tenantId, deviceId);
       onLookup(row ? 'miss' : 'unknown');
-      if (row) cache?.set(tenantId + deviceId, row);
+      if (row) cache?.set(tenantId + deviceId, { target: row, atMs });
       return row;
     },
   };

@@ -46,6 +46,7 @@ import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { createKeyedSemaphore } from '../semaphore.ts';
+import type { Confirmations } from '../store/confirmations.ts';
 import type { Sql } from '../store/database.ts';
 import { createInstanceKeys } from '../store/instance-keys.ts';
 import { createInstanceDirectory } from '../store/instances/instance.ts';
@@ -89,8 +90,8 @@ export interface GatewayParts {
   readonly readReference: (reference: string) => Promise<string>;
   /** The runtime's own; default: WebCrypto's. */
   readonly sha256?: Sha256;
-  /** Given by a runtime whose SHA-256 answers at once: verified tokens are kept by it. */
-  readonly tokenHash?: (token: string) => string;
+  /** Given by a runtime whose SHA-256 answers at once: so many verified tokens are kept by it; default: a server's number. */
+  readonly verifiedTokens?: { readonly hash: (token: string) => string; readonly max?: number };
   /** Given by a runtime that measures it; without it nothing is refused for the load. */
   readonly pressure?: Pressure;
   /** Given by a runtime whose isolates have limits in common, beside their own. */
@@ -101,6 +102,8 @@ export interface GatewayParts {
   readonly reads?: ServedReads;
   /** Given by a runtime that keeps Entra's keys elsewhere, too. */
   readonly lastKnownKeys?: LastKnownKeys;
+  /** Given by a runtime that asks whether what it remembers still holds. */
+  readonly confirmations?: Confirmations;
 }
 
 /** A share of what requests hold. On Workers it lapses with a request that is cut off. */
@@ -174,7 +177,7 @@ function composeDeviceCalls(
   keys: KeySource,
   strangers: Attempts,
 ): DeviceCalls {
-  const { config, metrics, tokenHash } = parts;
+  const { config, metrics, verifiedTokens } = parts;
   return createDeviceCalls({
     ...known,
     keys,
@@ -186,24 +189,31 @@ function composeDeviceCalls(
     underWay: shareOf(parts, { inAll: config.connections, what: 'calls', part: 'application' }),
     strangers,
     onRouteHit: () => metrics.routeLookup('hit'),
-    ...(tokenHash ? { verified: { tokens: createVerifiedTokens(keys), hash: tokenHash } } : {}),
+    ...(verifiedTokens
+      ? {
+          verified: {
+            tokens: createVerifiedTokens(keys, verifiedTokens.max),
+            hash: verifiedTokens.hash,
+          },
+        }
+      : {}),
     // A token's times are dates.
     now: Date.now,
   });
 }
 
 function composeServices(parts: GatewayParts) {
-  const { config, log, metrics, send, sql } = parts;
-  const now = monotonicMs;
+  const { config, confirmations, log, metrics, send, sql } = parts;
+  const now = confirmations?.now ?? monotonicMs;
   const together = parts.sharing === 'process';
   const policy = parts.changes?.policy;
   const { reads } = parts;
-  const tenants = createTenantDirectory(sql, policy, now, reads?.tenant);
-  const instances = createInstanceDirectory(sql, now, policy, reads?.instance);
+  const tenants = createTenantDirectory(sql, policy, now, reads?.tenant, confirmations);
+  const instances = createInstanceDirectory(sql, now, policy, reads?.instance, confirmations);
   const routes =
     parts.changes?.routes ??
     createRouteLookup({
-      ...{ sql, read: reads?.route, entries: config.routeCacheEntries },
+      ...{ confirmations, sql, read: reads?.route, entries: config.routeCacheEntries },
       onLookup: metrics.routeLookup,
     });
   const turns = together ? createTurns() : turnsApart;
@@ -232,7 +242,10 @@ function composeServices(parts: GatewayParts) {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
-    instanceKeys: createInstanceKeys(sql, { hash: parts.sha256, log, ...sharingOf(parts) }),
+    instanceKeys: createInstanceKeys(sql, {
+      ...{ confirmations, hash: parts.sha256, log },
+      ...sharingOf(parts),
+    }),
     missed:
       parts.markKeeper &&
       createMissedEvents({

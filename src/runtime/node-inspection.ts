@@ -21,11 +21,12 @@ import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import { composeGateway, type Gateway } from './gateway.ts';
+import { nodeSha256 } from './node-digest.ts';
 import { startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { nodeRequestFacts, respondOnNode } from './node-http.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createReferenceReader } from './node-secret-references.ts';
-import { nodeSha256, openSealer } from './node-secrets.ts';
+import { openSealer } from './node-secrets.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 
 export interface Inspection {

@@ -1,11 +1,8 @@
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSealer, type Sealer } from '../secrets/seal.ts';
 import type { Config } from './config.ts';
-
-/** Answers at once: WebCrypto's goes through a thread and costs ten times as much for a short text. */
-export const nodeSha256 = (text: string): string => hash('sha256', text, 'base64url');
 
 /** The configured keys, the first of which seals; for the embedded database one is made once in the data directory. */
 export function readSecretsKeys(

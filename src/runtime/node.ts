@@ -53,6 +53,7 @@ import {
 } from './node-certificate-source.ts';
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
+import { nodeSha256 } from './node-digest.ts';
 import { respondOnNode } from './node-http.ts';
 import {
   type GatewayListener,
@@ -65,7 +66,7 @@ import { createMarkKeeper } from './node-missed-events.ts';
 import { type WaitedFor, watchPressure } from './node-pressure.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { createReferenceReader } from './node-secret-references.ts';
-import { nodeSha256, openSealer } from './node-secrets.ts';
+import { openSealer } from './node-secrets.ts';
 import { createServingSnapshot } from './node-serving-snapshot.ts';
 import { createNodeSignatureCheck } from './node-signature.ts';
 import { createStop, type Stop } from './node-stop.ts';
@@ -296,7 +297,7 @@ const nodeParts = (config: Config, shell: Pick<Shell, 'log' | 'metrics'>) => ({
   respond: respondOnNode,
   readReference: createReferenceReader(config.secretsDir),
   sha256: nodeSha256,
-  tokenHash: nodeSha256,
+  verifiedTokens: { hash: nodeSha256 },
   markKeeper: createMarkKeeper(config.dataDir),
 });
 

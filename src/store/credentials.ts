@@ -1,10 +1,12 @@
 import { createBoundedCache } from '../bounded-cache.ts';
+import { monotonicMs } from '../clock.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Confirmations } from './confirmations.ts';
 import { createGroupCommit } from './group-commit.ts';
 
 /**
- * Look-ups of credentials by their hash. A live one is remembered for a second, so that a flood of webhooks is no flood of
+ * Look-ups of credentials by their hash. A live one is remembered for a second, or as long as confirmations say, so that a flood of webhooks is no flood of
  * queries, and one in use is asked for again before that is over, so that nobody waits for it.
  *
  * Unknown ones are remembered apart from them, and what is asked at the same time shares one query: strangers who try keys can
@@ -25,6 +27,10 @@ export interface CredentialLookupOptions<Found> {
   /** Milliseconds since 1970 at which it ends; undefined: never. */
   readonly endsAtMs?: (found: Found) => number | undefined;
   readonly sharing: Sharing;
+  /** Where these say how long a live one of a tenant is remembered; `now` is their clock. */
+  readonly confirmed?:
+    | { readonly by: Confirmations; readonly tenantOf: (found: Found) => string }
+    | undefined;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -79,12 +85,18 @@ const hashesPerQuery = 64;
 /** The queue of all credentials that are not known; no hash is empty. */
 const strangers = '';
 
+interface Kept<Found> {
+  readonly found: Found;
+  readonly atMs: number;
+}
+
 export function createCredentialLookup<Found extends object>(
   options: CredentialLookupOptions<Found>,
 ): CredentialLookup<Found> {
-  const { endsAtMs = () => undefined, now = () => performance.now(), read, sharing } = options;
+  const { confirmed, endsAtMs = () => undefined, read, sharing } = options;
+  const now = options.now ?? confirmed?.by.now ?? monotonicMs;
   const together = sharing === 'process';
-  const live = createBoundedCache<string, { readonly found: Found; readonly atMs: number }>(maxLive);
+  const live = createBoundedCache<string, Kept<Found>>(maxLive);
   const unknown = createBoundedCache<string, number>(maxUnknown);
   const renewals = createJoining<Found | undefined>(sharing);
   /** Rises with every change: an answer that was asked for before the last one is not kept. */
@@ -119,12 +131,21 @@ export function createCredentialLookup<Found extends object>(
     renewals.once(`${generation}/${hash}`, () => look(hash)).catch(() => undefined);
   };
 
+  const holds = ({ atMs, found }: Kept<Found>): boolean =>
+    confirmed?.by.holds(confirmed.tenantOf(found), atMs) ?? now() - atMs < credentialFreshMs;
+  const heldAnew = async (hash: string, { found }: Kept<Found>): Promise<Kept<Found> | undefined> => {
+    if (confirmed === undefined) return undefined;
+    await confirmed.by.ask(confirmed.tenantOf(found));
+    const kept = live.get(hash);
+    return kept && holds(kept) ? kept : undefined;
+  };
+
   return {
     find: async (hash) => {
-      const kept = live.get(hash);
-      const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : now() - kept.atMs;
-      if (kept !== undefined && ageMs < credentialFreshMs) {
-        if (together && ageMs >= credentialRenewMs) renewBehind(hash);
+      let kept = live.get(hash);
+      if (kept !== undefined && !holds(kept)) kept = await heldAnew(hash, kept);
+      if (kept !== undefined) {
+        if (together && now() - kept.atMs >= credentialRenewMs) renewBehind(hash);
         return isOver(kept.found) ? undefined : kept.found;
       }
       if (now() - (unknown.get(hash) ?? Number.NEGATIVE_INFINITY) < credentialFreshMs) return undefined;

@@ -2,6 +2,7 @@ import type { Sharing } from '../joining.ts';
 import { hashKey, looksLikeKey } from '../secrets/keys.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { columns, pick, type Row } from './columns.ts';
+import type { Confirmations } from './confirmations.ts';
 import { createCredentialLookup, createUseRecorder, type UseRecording } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
 import { query } from './query.ts';
@@ -51,6 +52,7 @@ export interface InstanceKeys {
 export interface InstanceKeysOptions extends UseRecording {
   readonly hash?: Sha256;
   readonly sharing: Sharing;
+  readonly confirmations?: Confirmations | undefined;
 }
 
 const liveShape = pick(instanceKeys, 'keyHash', 'tenantId', 'instanceId', 'keyId', 'expiresAt');
@@ -61,9 +63,10 @@ const holderOf = (key: LiveKey | undefined): KeyHolder | undefined =>
 const boundShape = pick(instances, 'tenantId', 'instanceId', 'clientCertificateSha256');
 
 export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): InstanceKeys {
-  const { hash = hashKey, sharing } = options;
+  const { confirmations, hash = hashKey, sharing } = options;
+  const confirmed = confirmations && { by: confirmations, tenantOf: ({ tenantId }: KeyHolder) => tenantId };
   const keys = createCredentialLookup<LiveKey>({
-    sharing,
+    ...{ confirmed, sharing },
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => {
       const rows = await sql<LiveKey[]>`
@@ -74,7 +77,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): Inst
   });
   /** Certificates are looked up by instance and fingerprint, since the caller names both. */
   const certificates = createCredentialLookup<KeyHolder>({
-    sharing,
+    ...{ confirmed, sharing },
     read: async (bindings) => {
       const parts = bindings.map((binding) => binding.split('/'));
       const rows = await sql<Row<typeof boundShape>[]>`

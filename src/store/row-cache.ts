@@ -1,10 +1,11 @@
 import { createBoundedCache } from '../bounded-cache.ts';
 import type { ChangeFeed } from './change-feed.ts';
+import type { Confirmations } from './confirmations.ts';
 import { storeFailure } from './store-failure.ts';
 
 /**
  * Rows that are looked at for every call and upload and change rarely. With a change feed they are kept until it names
- * them; without one for a second. A row that was named is read anew at once. While the database is away it serves on
+ * them, with confirmations for as long as these say, and without either for a second. A row that was named is read anew at once. While the database is away it serves on
  * as it was last read, for a heartbeat that touched a tenant's row must not make its devices dark.
  */
 export interface RowCache<T> {
@@ -46,7 +47,12 @@ export interface RowCacheOptions<T> {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly policy?: CachePolicy | undefined;
+  /** In place of a policy. Keys begin with the tenant's id, and `now` is the clock of these. */
+  readonly confirmations?: Confirmations | undefined;
 }
+
+const guidLength = 36;
+const tenantOf = (key: string): string => key.slice(0, guidLength);
 
 /** Without a change feed a row, and the absence of one, is believed for so long. */
 const unheardRowMs = 1_000;
@@ -134,7 +140,7 @@ function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) =
 }
 
 /** Rows as they were last read, rows that are known not to exist, and whether a row may still be served. */
-function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOptions<T>) {
+function createKnownRows<T extends object>({ confirmations, maxRows, now, policy }: RowCacheOptions<T>) {
   const rows = createBoundedCache<string, Kept<T>>(maxRows);
   const absent = createBoundedCache<string, number>(maxAbsent);
   let revision = 0;
@@ -146,6 +152,8 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
     changedAtMs === undefined
       ? Math.min(now() - atMs, policy?.feed.silentMs() ?? Number.POSITIVE_INFINITY)
       : now() - changedAtMs;
+  const isBelieved = (key: string, { atMs }: Kept<T>): boolean =>
+    confirmations?.holds(tenantOf(key), atMs) ?? now() - atMs < unheardRowMs;
   return {
     get: (key: string) => rows.get(key),
     // A peek is not counted as use: a caller that peeks at every call reads anew every minute, and that is counted.
@@ -171,8 +179,8 @@ function createKnownRows<T extends object>({ maxRows, now, policy }: RowCacheOpt
       const absentAtMs = absent.get(key);
       return absentAtMs !== undefined && now() - absentAtMs < unheardRowMs;
     },
-    isServable: (kept: Kept<T>): boolean => {
-      if (!policy?.feed.started) return kept.changedAtMs === undefined && now() - kept.atMs < unheardRowMs;
+    isServable: (key: string, kept: Kept<T>): boolean => {
+      if (!policy?.feed.started) return kept.changedAtMs === undefined && isBelieved(key, kept);
       if (policy.isAway()) return ageMs(kept) < policy.maxAgeMs;
       return kept.changedAtMs === undefined && now() - kept.atMs < keptForMs;
     },
@@ -215,7 +223,7 @@ function createPreloads() {
 }
 
 export function createRowCache<T extends object>(options: RowCacheOptions<T>): RowCache<T> {
-  const { now, policy, read } = options;
+  const { confirmations, now, policy, read } = options;
   const known = createKnownRows(options);
   const reads = createSharedReads(options, known.keep);
   const renew = createRenewals(reads.ask);
@@ -255,12 +263,16 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
   return {
     peek: (key) => {
       const kept = known.peek(key);
-      return kept && known.isServable(kept) ? kept.row : undefined;
+      return kept && known.isServable(key, kept) ? kept.row : undefined;
     },
     get: async (key) => {
       const kept = known.get(key);
-      if (kept && known.isServable(kept)) return kept.row;
-      return !kept && known.isAbsent(key) ? undefined : refresh(key);
+      if (kept && known.isServable(key, kept)) return kept.row;
+      if (!kept && known.isAbsent(key)) return undefined;
+      if (confirmations === undefined) return refresh(key);
+      await confirmations.ask(tenantOf(key));
+      const confirmed = known.peek(key);
+      return confirmed && known.isServable(key, confirmed) ? confirmed.row : refresh(key);
     },
     fresh: async (key) => {
       reads.changed(key);

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sliceLimits } from '../../src/runtime/worker/budget.ts';
 import { delivererName } from '../../src/runtime/worker/waker.ts';
@@ -15,6 +14,7 @@ import {
   webhookBody,
 } from '../harness/gateway.ts';
 import { hasPgbouncer, type Pgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
+import { bindingsLike } from './worker-scene.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
 /**
@@ -40,16 +40,7 @@ describe('delivery on Workers', () => {
   const inOneShard = (one: string, other: string): boolean => shardOf(one, shards) === shardOf(other, shards);
   const delivererOf = (shard: number) => worker.deliverer(delivererName({ shard, of: shards }));
 
-  /** What on Node lies in files is the text of variables here. */
-  const bindings = (): Record<string, string> => {
-    const given = Object.entries(scene.environment).filter(([name]) => name !== 'NODE_EXTRA_CA_CERTS');
-    const texts = given.map(([name, value]) => [
-      name,
-      name.includes('_FILE') ? readFileSync(value, 'utf8') : value,
-    ]);
-    const { DATABASE_URL: _, ...others } = Object.fromEntries(texts) as Record<string, string>;
-    return { ...others, ESPALIER_SHARDS: String(shards) };
-  };
+  const bindings = () => ({ ...bindingsLike(scene), ESPALIER_SHARDS: String(shards) });
 
   const sendWebhook = async (tenantId: string, computer: number): Promise<void> => {
     const { id, key } = instances.get(nameOf(tenantId))!;

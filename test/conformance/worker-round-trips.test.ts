@@ -17,6 +17,10 @@ let flights = 0;
 let connections = 0;
 let asked = '';
 
+/** The connection of the object that follows versions is no call's, and has statements of its own. */
+const isFollowing = (startup: Buffer): boolean => startup.includes('espalier-directory');
+let mayFollow = true;
+
 /** A flight is what the Worker sends after it has heard from the server; those before the server is ready open the session. */
 function counting(url: string): (socket: Socket) => void {
   return (socket) => {
@@ -24,7 +28,7 @@ function counting(url: string): (socket: Socket) => void {
     const server = dial(Number(port), hostname);
     let isReady = false;
     let isFlying = false;
-    connections += 1;
+    let counts: boolean | undefined;
     server.on('error', () => socket.destroy()).on('close', () => socket.destroy());
     socket.on('close', () => server.destroy());
     server.on('data', (chunk) => {
@@ -34,10 +38,18 @@ function counting(url: string): (socket: Socket) => void {
       socket.write(chunk);
     });
     socket.on('data', (chunk) => {
+      if (counts === undefined) {
+        counts = !isFollowing(chunk);
+        if (counts) connections += 1;
+      }
+      if (!counts && !mayFollow) {
+        socket.destroy();
+        return;
+      }
       const isEnd = chunk.length === 5 && chunk[0] === 0x58;
-      if (isReady && !isFlying && !isEnd) flights += 1;
+      if (counts && isReady && !isFlying && !isEnd) flights += 1;
       isFlying = true;
-      asked += chunk.toString('latin1');
+      if (counts) asked += chunk.toString('latin1');
       server.write(chunk);
     });
   };
@@ -76,22 +88,74 @@ const webhook = (key: string) => () =>
     }),
   });
 
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const deviceCall = (token: string) => () =>
+  worker.fetch(`${publicUrl}/t/${scene.tenantId}/devices/${scene.device.deviceId}/compliance`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+
 test('a device call asks for tenant, route and instance, and right afterwards for nothing', async () => {
-  const token = await scene.callerToken(scene.tenantId);
-  const call = () =>
-    worker.fetch(`${publicUrl}/t/${scene.tenantId}/devices/${scene.device.deviceId}/compliance`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
+  const call = deviceCall(await scene.callerToken(scene.tenantId));
   expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
   expect(asked).not.toContain('pg_type');
   // Twice within a second, on whatever machine.
   await eventually(async () => expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 }));
 });
 
+test('calls a second or several seconds apart ask for nothing', async () => {
+  const call = deviceCall(await scene.callerToken(scene.tenantId));
+  await eventually(async () => expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 }));
+  for (const apartMs of [1_100, 1_100, 2_500, 6_000, 12_000]) {
+    await pause(apartMs);
+    expect(await costOf(call, 200), `${apartMs} ms apart`).toEqual({ flights: 0, connections: 0 });
+  }
+}, 60_000);
+
+test('a token that was verified is known by its digest, whatever its address did since', async () => {
+  const token = await scene.callerToken(scene.tenantId);
+  const call = (bearer: string) =>
+    worker.fetch(`${publicUrl}/t/${scene.tenantId}/devices/${scene.device.deviceId}/compliance`, {
+      headers: { authorization: `Bearer ${bearer}`, 'cf-connecting-ip': '198.51.100.7' },
+    });
+  expect((await call(token)).status).toBe(200);
+  await eventually(async () => {
+    const wrong = await Promise.all(Array.from({ length: 60 }, () => call(`${token}x`)));
+    // Whatever had to be verified would be refused like the last of these.
+    const [known, last] = await Promise.all([call(token), call(`${token}x`)]);
+    expect(wrong.map(({ status }) => status)).toContain(429);
+    expect([known.status, last.status]).toEqual([200, 429]);
+  });
+});
+
+test('where the versions cannot be read everything is asked again after the bound', async () => {
+  const call = deviceCall(await scene.callerToken(scene.tenantId));
+  await eventually(async () => expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 }));
+  mayFollow = false;
+  await pause(2_000);
+  expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
+  await pause(2_000);
+  expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
+  mayFollow = true;
+  await eventually(async () => {
+    await pause(2_000);
+    expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 });
+  });
+  expect(worker.output()).toContain('directory.not-read');
+}, 60_000);
+
 test('a webhook asks for its key, notes its use once a minute, and is written by one statement', async () => {
-  expect(await costOf(webhook(scene.instanceKey), 202)).toEqual({ flights: 6, connections: 1 });
+  await costOf(webhook(scene.instanceKey), 202);
+  // Its use is noted behind the answer, on the request's second connection.
+  await eventually(() => expect(flights).toBe(6));
   expect(asked).not.toContain('pg_type');
   await eventually(async () =>
     expect(await costOf(webhook(scene.instanceKey), 202)).toEqual({ flights: 2, connections: 1 }),
   );
-});
+  // Its tenant is known by now, and its key holds as long as the tenant's version.
+  await pause(2_500);
+  await webhook(scene.instanceKey)();
+  for (const apartMs of [1_100, 2_500]) {
+    await pause(apartMs);
+    expect(await costOf(webhook(scene.instanceKey), 202)).toEqual({ flights: 2, connections: 1 });
+  }
+}, 60_000);

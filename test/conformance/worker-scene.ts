@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
@@ -7,7 +8,7 @@ import { grantApplication } from '../../src/simulator/microsoft/grants.ts';
 import { clientSecretOf, createWorld, type World } from '../../src/simulator/world.ts';
 import { secretAssociation } from '../../src/store/instances/secret.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
-import { callerToken } from '../harness/gateway.ts';
+import { callerToken, type Scene } from '../harness/gateway.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
 interface StartOptions extends Pick<Parameters<typeof startWorker>[0], 'keptIn' | 'rates' | 'twin'> {
@@ -16,6 +17,16 @@ interface StartOptions extends Pick<Parameters<typeof startWorker>[0], 'keptIn' 
 }
 
 export const publicUrl = 'https://gateway.example.test';
+
+/** The settings of a Node process as a Worker on its database has them, without the database: its files are text here. */
+export function bindingsLike({ environment }: Pick<Scene, 'environment'>): Record<string, string> {
+  const { DATABASE_URL: _url, NODE_EXTRA_CA_CERTS: _authorities, ...others } = environment;
+  const texts = Object.entries(others).map(([name, value]) => [
+    name,
+    name.includes('_FILE') ? readFileSync(value, 'utf8') : value,
+  ]);
+  return Object.fromEntries(texts) as Record<string, string>;
+}
 
 export type DatabaseWay = { readonly url: string } | { readonly hyperdrive: string };
 

@@ -7,6 +7,7 @@ import { newestMigrationAt } from '../../src/runtime/worker/health.ts';
 import { hashKey, newKey } from '../../src/secrets/keys.ts';
 import { webSha256 } from '../../src/secrets/sha256.ts';
 import type { World } from '../../src/simulator/world.ts';
+import { changesOf, nextVersion, type RouteWrite, writeRoutes } from '../../src/store/routes/routes.ts';
 import type { TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { call } from '../harness/http.ts';
@@ -120,14 +121,23 @@ describe('device calls', () => {
     expect((await compliance(token)).status).toBe(200);
   });
 
-  test('follow a device that has moved, within a second or so', async () => {
+  test('follow a device that has moved, within two seconds or so', async () => {
+    const { deviceId, jamfComputerId } = device;
+    const place = (to: RouteWrite['to']) =>
+      database.sql.begin(async (tx) => {
+        const version = await nextVersion(tx, tenantId);
+        const changes = changesOf(tx, [{ deviceId, before: undefined, to }], () => ({
+          author: 'a',
+          reason: 'r',
+        }));
+        await writeRoutes(tx, tenantId, version, changes);
+      });
     const token = await callerToken(tenantId);
     expect((await compliance(token)).status).toBe(200);
-    await database.sql`delete from routes where device_id = ${device.deviceId}`;
+    await place(undefined);
     await eventually(async () => expect((await compliance(token)).status).toBe(404), 5_000);
-    await database.sql`
-      insert into routes (tenant_id, device_id, instance_id, jamf_computer_id, rule, version)
-      values (${tenantId}, ${device.deviceId}, ${instanceId}, ${device.jamfComputerId}, 'only-claim', 2)`;
+    const mac = { serialNumber: null, udid: null, pinned: false, rule: 'only-claim', placedAt: null };
+    await place({ instanceId, jamfComputerId, ...mac });
     expect((await compliance(token)).status).toBe(200);
   });
 

@@ -28,6 +28,7 @@ import { formatGuid } from '../../src/routing/guid-words.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
 import { createInstanceClients } from '../../src/runtime/instance-clients.ts';
 import { createLaneServices } from '../../src/runtime/lane/services.ts';
+import { nodeSha256 } from '../../src/runtime/node-digest.ts';
 import {
   type Listener,
   type ListenOptions,
@@ -36,7 +37,6 @@ import {
   respondOnNode,
 } from '../../src/runtime/node-http.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
-import { nodeSha256 } from '../../src/runtime/node-secrets.ts';
 import { createNodeSignatureCheck } from '../../src/runtime/node-signature.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
 import { createInstanceDirectory } from '../../src/store/instances/instance.ts';

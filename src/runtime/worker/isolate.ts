@@ -2,7 +2,6 @@ import { Hono } from 'hono';
 import { monotonicMs } from '../../clock.ts';
 import { createIssuedTokens } from '../../entra/issued-tokens.ts';
 import { createWebCryptoSignatureCheck } from '../../entra/signature.ts';
-import { databaseReads } from '../../forwarding/served-reads.ts';
 import { createAnswerHeaders, withAnswerHeaders } from '../../gateway/answer-headers.ts';
 import {
   beginListener,
@@ -10,6 +9,7 @@ import {
   type ListenerEnv,
   type ListenerOptions,
 } from '../../gateway/listener.ts';
+import { isolateVerifiedTokens } from '../../limits.ts';
 import { createAddressPolicy } from '../../outbound/addresses.ts';
 import { withCircuit } from '../../outbound/upstream-circuit.ts';
 import { createWorkersSend } from '../../outbound/workers.ts';
@@ -20,6 +20,8 @@ import type { Log } from '../../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import type { Config, ConfigFault } from '../config.ts';
 import { composeGateway, type GatewayParts } from '../gateway.ts';
+import { nodeSha256 } from '../node-digest.ts';
+
 import {
   databaseUrlOf,
   loadWorkerConfig,
@@ -28,14 +30,15 @@ import {
   workerSecretReader,
 } from './config.ts';
 import { exportSettings } from './export-settings.ts';
+
 import { createHealthApp } from './health.ts';
 import { respondOnWorkers, workerRequestFacts } from './http.ts';
 import { createWorkerLog } from './log.ts';
 import { createPlatformRate } from './rate.ts';
 import { createScopes, type Scopes } from './scope.ts';
+import { composeServed } from './served.ts';
 import { keepAll } from './snapshot/keep-all.ts';
 import { openLastKnown } from './snapshot/open-vault.ts';
-import { withLastKnown } from './snapshot/outage.ts';
 import { createWorkerTelemetry } from './telemetry.ts';
 import { createWaker, type Waker } from './waker.ts';
 
@@ -108,6 +111,7 @@ async function composeParts(
     signature: createWebCryptoSignatureCheck(),
     facts: workerRequestFacts,
     respond: respondOnWorkers,
+    verifiedTokens: { hash: nodeSha256, max: isolateVerifiedTokens },
   };
 }
 
@@ -161,11 +165,8 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
   const lastKnown = listener.name === 'data' ? await openLastKnown(config, bindings, log) : undefined;
   const health = createHealthApp(scopes.sql, { ...shared, snapshotAgeMs: lastKnown?.ageMs });
   const parts = await composeParts(config, bindings, shared);
-  const known = lastKnown && {
-    reads: withLastKnown({ lastKnown, log, now: monotonicMs, reads: databaseReads(scopes.sql) }),
-    lastKnownKeys: lastKnown.keys,
-  };
-  const app = listener.createApp({ ...parts, ...known }, bindings);
+  const served = listener.name === 'data' ? composeServed({ config, bindings, scopes, log, lastKnown }) : {};
+  const app = listener.createApp({ ...parts, ...served }, bindings);
   const answerHeaders = createAnswerHeaders(listener.origin(config));
   return {
     answer: (request, requestBindings, context) => {

@@ -2,6 +2,7 @@ import { getTableColumns } from 'drizzle-orm';
 import { createBoundedCache } from '../../bounded-cache.ts';
 import { monotonicMs } from '../../clock.ts';
 import { columns, pagesOf, type Row, rowOfJson } from '../columns.ts';
+import type { Confirmations } from '../confirmations.ts';
 import type { Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import { instances } from '../schema.ts';
@@ -127,6 +128,7 @@ export function createInstanceDirectory(
   policy?: CachePolicy,
   read = (tenantId: string, instanceId: string): Promise<Instance | undefined> =>
     readInstance(sql, tenantId, instanceId),
+  confirmations?: Confirmations,
 ): InstanceDirectory {
   /**
    * Keys are kept by instance, because putting a key together and hashing it for each call costs more than looking it
@@ -151,8 +153,7 @@ export function createInstanceDirectory(
       return found;
     },
     maxRows: keptInstances,
-    now,
-    policy,
+    ...{ confirmations, now, policy },
   });
   async function* indexed(): AsyncGenerator<readonly (readonly [string, Instance])[]> {
     for await (const page of allInstances(sql)) {

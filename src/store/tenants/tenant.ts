@@ -1,5 +1,6 @@
 import { monotonicMs } from '../../clock.ts';
 import { columns, omit, pagesOf, pick, type Row, rowOfJson } from '../columns.ts';
+import type { Confirmations } from '../confirmations.ts';
 import type { Fragment, Queries, Sql } from '../database.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
@@ -117,12 +118,12 @@ export function createTenantDirectory(
   policy?: CachePolicy,
   now: () => number = monotonicMs,
   read = (tenantId: string): Promise<Tenant | undefined> => readTenant(sql, tenantId),
+  confirmations?: Confirmations,
 ): TenantDirectory {
   const kept = createRowCache<Tenant>({
     read,
     maxRows: 20_000,
-    now,
-    policy,
+    ...{ confirmations, now, policy },
   });
   return {
     peek: kept.peek,

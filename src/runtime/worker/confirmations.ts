@@ -1,0 +1,154 @@
+import { createBoundedCache } from '../../bounded-cache.ts';
+import { within } from '../../deadline.ts';
+import type { After } from '../../joining.ts';
+import { warmBelievedMs } from '../../limits.ts';
+import type { Confirmations } from '../../store/confirmations.ts';
+import { maxMoved, type ServedVersion } from '../../store/served.ts';
+import { shardOf } from '../../store/tenant-scope.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { DirectoryAnswer, DirectoryNamespace } from './directory-port.ts';
+import { directoryName } from './waker.ts';
+
+/**
+ * An isolate's side of the directory objects. A version says that what was read while it stood is still so; it is known by the
+ * time at which an answer with it came. All that is kept is data: no request waits for another one's question.
+ */
+
+interface Known {
+  version: ServedVersion;
+  history: string;
+  /** What was read from then on was read under `version`, save routes that moved later. */
+  sinceMs: number;
+  /** What was read before then has changed; never: nothing is known of that. */
+  changedAtMs: number;
+  /** The same of all routes, and of single ones. */
+  routesChangedAtMs: number;
+  readonly movedAtMs: Map<string, number>;
+  /** The version stood at this time. */
+  confirmedAtMs: number;
+  askedAtMs: number;
+}
+
+export interface IsolateConfirmations extends Confirmations {
+  /** What is read now is not from the database, so that no version says anything of it. */
+  forget(tenantId: string): void;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+const maxTenants = 5_000;
+/** A version that is older is asked for behind the caller, and not more often than twice a second. */
+const renewAfterMs = 1_000;
+const renewEveryMs = 500;
+/** A caller waits no longer for the object, and the next one asks it again only after a second. */
+const answeredWithinMs = 500;
+const retryAfterMs = 1_000;
+
+/** A clock that never gives the same value twice; that of the platform stands still between two inputs. */
+export function createStrictClock(clock: () => number): () => number {
+  let last = never;
+  return () => {
+    last = Math.max(clock(), last + 0.001);
+    return last;
+  };
+}
+
+const late = (): never => {
+  throw new Error('the directory does not answer');
+};
+
+/** `answer` was received at `atMs`, and is of the time `asOfMs` or later. */
+function takeInto(known: Known, answer: ServedVersion, history: string, atMs: number, asOfMs: number): void {
+  const { version } = known;
+  if (history !== known.history || answer.served > version.served) {
+    known.sinceMs = atMs;
+    known.changedAtMs = atMs;
+    known.movedAtMs.clear();
+  } else if (answer.served < version.served || answer.routes < version.routes)
+    // It was overtaken by a later one.
+    return;
+  else if (answer.routes > version.routes) {
+    for (const deviceId of answer.moved ?? []) known.movedAtMs.set(deviceId, atMs);
+    if (answer.moved === undefined || known.movedAtMs.size > maxMoved) {
+      known.routesChangedAtMs = atMs;
+      known.movedAtMs.clear();
+    }
+  }
+  known.version = answer;
+  known.history = history;
+  known.confirmedAtMs = Math.max(known.confirmedAtMs, asOfMs);
+}
+
+export function createConfirmations(options: {
+  readonly namespace: DirectoryNamespace;
+  readonly shards: number;
+  readonly after: After;
+  /** A strict clock. */
+  readonly now: () => number;
+  readonly log: Log;
+}): IsolateConfirmations {
+  const { after, log, namespace, now, shards } = options;
+  const tenants = createBoundedCache<string, Known>(maxTenants);
+  const failedAtMs = new Map<number, number>();
+
+  const take = (
+    tenantId: string,
+    { ageMs, history, tenants: answers }: DirectoryAnswer,
+    askedAtMs: number,
+  ) => {
+    const [version] = answers;
+    // There never was such a tenant: strangers push out nobody.
+    if (version === undefined || version.served === 0) return;
+    const atMs = now();
+    const asOfMs = askedAtMs - ageMs;
+    const known = tenants.get(tenantId);
+    if (known !== undefined) return takeInto(known, version, history, atMs, asOfMs);
+    tenants.set(tenantId, {
+      ...{ version, history, askedAtMs },
+      sinceMs: atMs,
+      changedAtMs: never,
+      routesChangedAtMs: never,
+      movedAtMs: new Map(),
+      confirmedAtMs: asOfMs,
+    });
+  };
+  const question = async (tenantId: string): Promise<void> => {
+    const shard = shardOf(tenantId, shards);
+    const askedAtMs = now();
+    if (askedAtMs - (failedAtMs.get(shard) ?? never) < retryAfterMs) return;
+    const known = tenants.peek(tenantId);
+    if (known !== undefined) known.askedAtMs = askedAtMs;
+    try {
+      const directory = namespace.get(namespace.idFromName(directoryName({ shard, of: shards })) as never);
+      const asked = [{ tenantId, routesFrom: known?.version.routes }];
+      take(tenantId, await within(directory.versions(asked), answeredWithinMs, late), askedAtMs);
+    } catch (error) {
+      failedAtMs.set(shard, now());
+      log.warn('directory.not-asked', { shard, of: shards, error });
+    }
+  };
+  return {
+    now,
+    holds: (tenantId, readAtMs, deviceId) => {
+      const atMs = now();
+      const known = tenants.peek(tenantId);
+      if (known === undefined) return atMs - readAtMs < warmBelievedMs;
+      if (readAtMs < known.changedAtMs) return false;
+      if (deviceId !== undefined) {
+        if (readAtMs < known.routesChangedAtMs) return false;
+        if (readAtMs < (known.movedAtMs.get(deviceId) ?? never)) return false;
+      }
+      const confirmedAtMs = readAtMs < known.sinceMs ? readAtMs : Math.max(readAtMs, known.confirmedAtMs);
+      if (atMs - confirmedAtMs >= warmBelievedMs) return false;
+      if (atMs - known.confirmedAtMs >= renewAfterMs && atMs - known.askedAtMs >= renewEveryMs)
+        after(question(tenantId));
+      return true;
+    },
+    ask: async (tenantId) => {
+      const confirmedAtMs = tenants.get(tenantId)?.confirmedAtMs ?? never;
+      if (now() - confirmedAtMs >= warmBelievedMs) await question(tenantId);
+    },
+    forget: (tenantId) => {
+      tenants.delete(tenantId);
+    },
+  };
+}
