@@ -108,13 +108,10 @@ function printer({ check, crashes, life, scene, weather }: Storm, print: (line: 
   };
 }
 
-function watchPromptness(
-  { crashes, scene, weather }: Pick<Storm, 'crashes' | 'scene' | 'weather'>,
-  stack: AsyncDisposableStack,
-): Promptness {
+function promptnessOf({ crashes, scene, weather }: Pick<Storm, 'crashes' | 'scene' | 'weather'>): Promptness {
   const { database, gateways, world } = scene;
   const cloudOf = new Map(world.tenants.map(({ cloud, tenantId }) => [tenantId, cloud]));
-  const promptness = createPromptness({
+  return createPromptness({
     withinSeconds: reportedWithinSeconds,
     ledgerOf: (tenantId) => world.cloud(cloudOf.get(tenantId)!).intune.tenant(tenantId).ledger,
     isFair: (tenantId, instance) =>
@@ -125,9 +122,6 @@ function watchPromptness(
     isPoisoned: weather.wasPoisoned,
     now: () => performance.now(),
   });
-  const timer = setInterval(promptness.look, promptnessEveryMs);
-  stack.defer(() => clearInterval(timer));
-  return promptness;
 }
 
 async function prepare(options: StormOptions, stack: AsyncDisposableStack): Promise<Storm> {
@@ -152,7 +146,7 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   const weather = createWeather(scene, plan);
   stack.defer(() => weather.lift());
   const crashes = createCrashes(scene, plan);
-  const promptness = watchPromptness({ crashes, scene, weather }, stack);
+  const promptness = promptnessOf({ crashes, scene, weather });
   const life = createLife({ world, instances, senders, nextChange, accepted: promptness.accepted });
   stack.defer(() => life.stop());
   const tenants = world.tenants.map(({ cloud, tenantId }) => world.cloud(cloud).intune.tenant(tenantId));
@@ -281,6 +275,9 @@ export async function runStorm(
   const storm = await prepare(options, stack);
   try {
     await introduce(storm, signal);
+    // What is introduced at once is a backlog: nobody promises when it is told.
+    const watching = setInterval(storm.promptness.look, promptnessEveryMs);
+    stack.defer(() => clearInterval(watching));
     const progress = printer(storm, print);
     await rage(storm, options, () => progress(), signal);
     print('the storm is over: no more faults, every device cured');
