@@ -163,7 +163,7 @@ function configOf(
       ...(delivers ? { DELIVERER: objectOf('Deliverer') } : {}),
       ...(follows ? { DIRECTORY: objectOf('Directory') } : {}),
       ...(hyperdrive === undefined ? {} : { HYPERDRIVE: pool }),
-      ...(keptIn === undefined ? {} : { SNAPSHOT: { type: 'r2' as const, name: 'snapshot' } }),
+      ...(keptIn === undefined || !follows ? {} : { SNAPSHOT: { type: 'r2' as const, name: 'snapshot' } }),
     },
   };
 }

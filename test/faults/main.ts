@@ -14,11 +14,16 @@ function interruption(): AbortSignal {
   return stop.signal;
 }
 
+/** A storm on Workers takes four to five minutes; one that takes longer than this has failed. */
+const workersMs = 600_000;
+
 async function run(options: StormOptions): Promise<boolean> {
-  const signal = interruption();
+  const stopped = interruption();
   const results: StormResult[] = [];
   for (let seed = options.seed; seed < options.seed + options.seeds; seed += 1) {
     console.log(`seed ${seed}: ${options.seconds} s of storm over ${options.macs} Macs`);
+    const signal =
+      options.runtime === 'workers' ? AbortSignal.any([stopped, AbortSignal.timeout(workersMs)]) : stopped;
     const result = await runStorm({ ...options, seed }, signal, (line) => console.log(line));
     results.push(result);
     console.log(`${tableOf(result)}\n${JSON.stringify(result)}`);
