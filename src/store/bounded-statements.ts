@@ -5,24 +5,28 @@
  */
 
 import type postgres from 'postgres';
-import { type DriverQuery, isQuery } from './driver-query.ts';
+import { isQuery } from './driver-query.ts';
 import { StoreUnavailableError } from './store-failure.ts';
 
 type Sql = postgres.Sql<{ int8: number }>;
 
-/** Gives a statement up: the server is asked to cancel it, so that it takes no effect when its lock is free at last. */
-function giveUp(query: DriverQuery, ms: number): void {
-  // Nobody can be told when the request to cancel is lost.
-  query.canceller?.(query).catch(() => undefined);
-  query.reject(new StoreUnavailableError('STORE_BUSY', `a statement was not answered within ${ms} ms`));
-}
+/** A server that was asked to cancel a statement answers it within this time, or does not answer at all. */
+const cancelMs = 2_000;
+
+const unanswered = (ms: number): StoreUnavailableError =>
+  new StoreUnavailableError('STORE_BUSY', `a statement was not answered within ${ms} ms`);
 
 export function boundStatements(sql: Sql, ms: number): Sql {
   const bounded = <T>(made: T): T => {
     if (!isQuery(made)) return made;
     const { handler, reject, resolve } = made;
     made.handler = (query) => {
-      const timer = setTimeout(() => giveUp(query, ms), ms);
+      // Cancelled, it takes no effect when its lock is free at last: nobody is told before that is certain.
+      const cancel = (): void => {
+        query.canceller?.(query).catch(() => undefined);
+        timer = setTimeout(() => query.reject(unanswered(ms)), cancelMs);
+      };
+      let timer = setTimeout(cancel, ms);
       query.resolve = (result) => {
         clearTimeout(timer);
         resolve(result);
