@@ -495,8 +495,8 @@ export const bucketReadMs = 1_000;
 export const openedSheetsBytes = 8 * mebibyte;
 /** While the database is away one request in so long finds out whether it is back, and the others do not wait for that. */
 export const awayTryMs = 500;
-/** A row that takes longer to come than it takes to find that nobody lets a Worker in: the database went silent. */
-export const silentAfterMs = 1_700;
+/** A row that takes longer: the database went silent. Half a second may have gone by before, and a caller waits two. */
+export const silentAfterMs = 1_300;
 /** Tenants for which Entra's keys are fetched by one alarm, at least; where there are many, a sixtieth of them each minute. */
 export const bucketKeySetsAtOnce = 60;
 /** Keys that are not fetched within it wait for the next alarm: what Entra does must not keep the snapshot from being written. */
