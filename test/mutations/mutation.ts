@@ -65,6 +65,12 @@ export const storm = (seed: number): Watcher => ({
   args: ['--seed', `${seed}`, '--seconds', '25', '--macs', '50', '--rate', '4', '--lost', '0'],
 });
 
+/** The same with both Workers in place of the two processes. */
+export const workersStorm = (seed: number): Watcher => ({
+  run: 'storm',
+  args: ['--workers', '--seed', `${seed}`, '--seconds', '25', '--macs', '50', '--rate', '4'],
+});
+
 /** As a person would type it. */
 export function commandOf(watcher: Watcher): string {
   switch (watcher.run) {

@@ -1,4 +1,4 @@
-import { ofKind, simulation, test } from '../mutation.ts';
+import { ofKind, simulation, test, workersStorm } from '../mutation.ts';
 
 /** Something is done or said twice. */
 export const double = ofKind('double', [
@@ -8,6 +8,13 @@ export const double = ofKind('double', [
     found: 'messageId: first.messageId ?? options.newId(),',
     replacement: 'messageId: options.newId(),',
     noticedBy: simulation('delivery', 1, 20),
+  },
+  {
+    name: 'a heartbeat is sent twice a period',
+    file: 'src/store/tenants/heartbeat.ts',
+    found: '(0.9 + 0.1 * random())',
+    replacement: '0.4',
+    noticedBy: workersStorm(11),
   },
   {
     name: 'a message is put together again in another order',
