@@ -61,6 +61,8 @@ export const conformance: readonly Conformance[] = [
     files: ['intake', 'strangers', 'hostile/bodies'],
     not: {
       'counts the elements of an event that it could not use': noMetrics,
+      'import: a cell of 2 MB: 400':
+        'the local front may lose an answer that comes while a long body is still sent',
       'opens nothing any more in the process that revoked it: a key of an instance': twoWorkers,
       'opens nothing any more in the process that revoked it: the keys of a deleted instance': twoWorkers,
     },
