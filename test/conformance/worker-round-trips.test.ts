@@ -1,5 +1,5 @@
 import { connect as dial, type Socket } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type DatabaseDoor, openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
 import { openWorkerScene, publicUrl, type WorkerScene } from './worker-scene.ts';
@@ -64,6 +64,9 @@ beforeAll(async () => {
   worker = await scene.start({ url: url.href });
   await worker.fetch(`${publicUrl}/health/live`);
 });
+afterEach(() => {
+  mayFollow = true;
+});
 afterAll(async () => {
   await worker?.close();
   await door?.close();
@@ -75,7 +78,8 @@ async function costOf(call: () => Promise<{ status: number }>, status: number) {
   connections = 0;
   asked = '';
   expect((await call()).status, worker.output()).toBe(status);
-  return { flights, connections };
+  // Every five seconds a call that asks anyway looks for moves behind its answer (forwarding/shadow).
+  return { flights: asked.includes('from moves') ? flights - 1 : flights, connections };
 }
 
 const webhook = (key: string) => () =>
