@@ -139,30 +139,19 @@ export interface FairPlaces {
   enter(key: string): Promise<() => void>;
 }
 
-export interface FairPlacesOptions {
-  readonly limit: number;
-  /** Places that one key has at most. */
-  readonly ofKey: number;
-  /** Not known to give its place back soon: such a key has one place at most. */
-  readonly isDoubtful: (key: string) => boolean;
-  /** Places that such keys have together. */
-  readonly ofDoubtful: number;
-}
-
-/** A place that comes free goes to the key that has the fewest of them, and among those to the one whose turn is the longest ago. */
-export function createFairPlaces({ isDoubtful, limit, ofDoubtful, ofKey }: FairPlacesOptions): FairPlaces {
+/**
+ * `limit` places, of which each key has at most `ofKey`. One that comes free goes to the key that has the fewest of them, and
+ * among those to the one whose turn is the longest ago.
+ */
+export function createFairPlaces(limit: number, ofKey: number): FairPlaces {
   /** In the order of their turns; none is empty. */
   const waiting = new Map<string, (() => void)[]>();
   const taken = new Map<string, number>();
   let free = limit;
   const takenBy = (key: string): number => taken.get(key) ?? 0;
-  const takenByDoubtful = (): number =>
-    [...taken].reduce((sum, [key, count]) => (isDoubtful(key) ? sum + count : sum), 0);
-  const mayEnter = (key: string): boolean =>
-    isDoubtful(key) ? takenBy(key) === 0 && takenByDoubtful() < ofDoubtful : takenBy(key) < ofKey;
   const nextKey = (): string | undefined =>
     [...waiting.keys()]
-      .filter(mayEnter)
+      .filter((key) => takenBy(key) < ofKey)
       .reduce<string | undefined>(
         (first, key) => (first === undefined || takenBy(key) < takenBy(first) ? key : first),
         undefined,

@@ -20,7 +20,7 @@ function scene(delivery: Partial<Delivery>, start: Promise<unknown> = Promise.re
       return delivery.stop?.() ?? Promise.resolve();
     },
   };
-  const budget = createBudget({ sliceMs: 200, requests: 10, atOnce: 1, ofTenant: 1, ofUnanswered: 1 }, () =>
+  const budget = createBudget({ sliceMs: 200, requests: 10, atOnce: 1, ofTenant: 1 }, () =>
     performance.now(),
   );
   const begin = () => start.then(() => stuck);
