@@ -5,8 +5,8 @@ export const skip = ofKind('skip', [
   {
     name: 'a write that did not fit into a group is dropped',
     file: 'src/store/fair-queues.ts',
-    found: 'if (queue.length > 0) queues.set(name, queue);',
-    replacement: 'if (queue.length > 1) queues.set(name, queue);',
+    found: 'if (items.length > 0) wait(name, items);',
+    replacement: 'if (items.length > 1) wait(name, items);',
     noticedBy: test('src/store/group-commit.test.ts'),
   },
   {
