@@ -61,7 +61,8 @@ nobody is warned about with the nearest name; \`ESPALIER_INSTANCE_…\` is for s
 * \`.env\` is UTF-8, with or without a byte order mark, with the line ends of any system: \`NAME=value\`, \`export NAME=value\`,
   values in single, double or back quotes, comments behind \`#\`. \`$\` stands for itself, of a name that stands twice the last value
   counts, and what the environment says goes before the file. UTF-16 is refused.
-* \`OTEL_…\`: the variables of OpenTelemetry's specification. A value that its SDK could not use stops the start and is named;
+* \`OTEL_…\`: the variables of OpenTelemetry's specification. A value that its SDK could not use stops the start and is named, and so does a
+  temporality of metrics other than \`cumulative\`;
   \`OTEL_METRIC_EXPORT_TIMEOUT\` is never longer than \`OTEL_METRIC_EXPORT_INTERVAL\`. Nothing is exported unless an exporter
   or an endpoint is set.
 * *per cloud*: the cloud's name in capitals may follow, \`-\` as \`_\`, for an application registered in one Microsoft

@@ -495,6 +495,8 @@ export const bucketReadMs = 1_000;
 export const openedSheetsBytes = 8 * mebibyte;
 /** While the database is away one request in so long finds out whether it is back, and the others do not wait for that. */
 export const awayTryMs = 500;
+/** A read that failed while the database answers others is asked again so often. */
+export const askedAgainMs = 250;
 /** A row that takes longer: the database went silent. Half a second may have gone by before, and a caller waits two. */
 export const silentAfterMs = 1_300;
 /** Tenants for which Entra's keys are fetched by one alarm, at least; where there are many, a sixtieth of them each minute. */

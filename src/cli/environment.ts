@@ -37,7 +37,7 @@ export async function configOrExit(): Promise<Config> {
   }
   const source = configSource();
   // Commands on a server want only the environment: what checks the gateway's configuration is loaded when it is needed.
-  const [{ loadConfig }, { checkOtelVariables }, { describeUnknownVariables }] = await Promise.all([
+  const [{ loadConfig }, { checkProcessOtelVariables }, { describeUnknownVariables }] = await Promise.all([
     import('../runtime/config.ts'),
     import('../runtime/otel-variables.ts'),
     import('../runtime/unknown-variables.ts'),
@@ -47,7 +47,7 @@ export async function configOrExit(): Promise<Config> {
   const clouds = result.ok ? result.config.clouds.keys() : result.clouds;
   for (const line of describeUnknownVariables(Object.keys(source.environment), clouds))
     process.stderr.write(`warning: ${line}\n`);
-  const faults = [...(result.ok ? [] : result.faults), ...checkOtelVariables(source)];
+  const faults = [...(result.ok ? [] : result.faults), ...checkProcessOtelVariables(source)];
   if (result.ok && faults.length === 0) {
     // A variable that only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.
     Object.assign(process.env, source.environment);

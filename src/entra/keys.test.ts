@@ -195,3 +195,14 @@ test('a snapshot serves after a restart without the authority', async () => {
   expect(await find('first')).toMatchObject({ ok: true });
   expect(fetches()).toBe(1);
 });
+
+test('a key that those of the snapshot do not have is not unknown while the authority cannot be asked', async () => {
+  fail();
+  const keys = [...(parseKeySet(JSON.stringify({ keys: [first] }))?.values() ?? [])].flat();
+  source = createKeySource({
+    ...{ sharing: 'process', send: authority.send, now: () => nowMs, timeoutMs: 500 },
+    lastKnown: async () => ({ keys, ageMs: hourMs }),
+  });
+  expect(await find('second')).toEqual({ ok: false, failure: 'unavailable' });
+  expect(await find('first')).toMatchObject({ ok: true, keys: [{ kid: 'first' }] });
+});

@@ -244,7 +244,10 @@ export function createKeySource(options: KeySourceOptions): KeySource {
 
     if (now() - set.fetchedAtMs >= lastKnownGoodMs) {
       const fetched = mayTry(set, coldRetryMs) && (await refresh(set, cloud));
-      return fetched || (await recall(set)) ? lookUp(set, kid) : { ok: false, failure: 'unavailable' };
+      if (fetched) return lookUp(set, kid);
+      // A key that those which were kept do not have may have been published since.
+      const recalled = (await recall(set)) ? lookUp(set, kid) : undefined;
+      return recalled?.ok ? recalled : { ok: false, failure: 'unavailable' };
     }
     const found = lookUp(set, kid);
     if (found.ok) {

@@ -256,3 +256,15 @@ describe('verified tokens', () => {
     );
   });
 });
+
+test('a token was verified for its own tenant, and as long as it is valid', () => {
+  const tokens = createVerifiedTokens({ peek: () => undefined }, 10);
+  const claims = { tenantId: tenants[0] };
+  tokens.keep('digest', cloud, { claims, validUntilMs: start + 1_000 } as Parameters<
+    VerifiedTokens['keep']
+  >[2]);
+  expect(tokens.wasVerified('digest', tenants[0], start)).toBe(true);
+  expect(tokens.wasVerified('digest', tenants[1], start)).toBe(false);
+  expect(tokens.wasVerified('digest', tenants[0], start + 1_000)).toBe(false);
+  expect(tokens.wasVerified('another', tenants[0], start)).toBe(false);
+});

@@ -27,7 +27,7 @@ export interface VerifiedTokens {
   /** Undefined: verify it. */
   peek(query: VerifiedQuery): TokenClaims | undefined;
   /** True where the token was verified once, and may be again. */
-  wasVerified(tokenHash: string): boolean;
+  wasVerified(tokenHash: string, tenantId: string, now: number): boolean;
   keep(tokenHash: string, cloud: Cloud, verified: VerifiedToken): void;
 }
 
@@ -77,7 +77,10 @@ export function createVerifiedTokens(
       }
       return verified.claims;
     },
-    wasVerified: (tokenHash) => cache.peek(tokenHash) !== undefined,
+    wasVerified: (tokenHash, tenantId, now) => {
+      const { verified } = cache.peek(tokenHash) ?? {};
+      return verified?.claims.tenantId === tenantId && now < verified.validUntilMs;
+    },
     keep: (tokenHash, cloud, verified) => {
       cache.set(tokenHash, { cloud: cloud.name, verified, published: undefined });
     },

@@ -183,7 +183,7 @@ function createCallerVerifier(options: DeviceCallOptions) {
     // Where the tenant has to be looked for, a token that was verified before is no reason to doubt its source.
     const served =
       tenants.peek(tenantId) ??
-      (tokenHash !== undefined && verified?.tokens.wasVerified(tokenHash)
+      (tokenHash !== undefined && verified?.tokens.wasVerified(tokenHash, tenantId, now())
         ? await tenants.tenant(tenantId)
         : undefined);
     const known =

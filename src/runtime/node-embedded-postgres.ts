@@ -69,12 +69,12 @@ async function runningPort(runner: Runner, data: string): Promise<number | undef
   }
 }
 
-const unfinishedPrefix = 'unfinished-';
+const unfinishedName = 'unfinished';
 
 /** What starts that were killed have left. An initdb of theirs may still write there: then it is left to the next start. */
 async function removeUnfinished({ dir }: Places): Promise<void> {
   const names = await readdir(join(dir, 'postgres'));
-  for (const name of names.filter((each) => each.startsWith(unfinishedPrefix)))
+  for (const name of names.filter((each) => each.startsWith(unfinishedName)))
     await rm(join(dir, 'postgres', name), { recursive: true, force: true }).catch(() => undefined);
 }
 
@@ -84,7 +84,7 @@ async function removeUnfinished({ dir }: Places): Promise<void> {
  */
 async function initialise({ data, dir, password: passwordPath }: Places): Promise<void> {
   // Made with mode 0700.
-  const unfinished = await mkdtemp(join(dir, 'postgres', unfinishedPrefix));
+  const unfinished = await mkdtemp(join(dir, 'postgres', `${unfinishedName}-`));
   const runner = await createRunner(unfinished);
   const initialPassword = join(dir, 'postgres', '.initial-password');
   const password = randomBytes(24).toString('base64url');

@@ -210,6 +210,18 @@ export function checkOtelVariables({ environment, readFile }: ConfigSource): Con
   });
 }
 
+const temporality = 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE';
+
+/** The same of a process, which also answers Prometheus: its counts are those since its start, whoever takes them. */
+export function checkProcessOtelVariables(source: ConfigSource): ConfigFault[] {
+  const faults = checkOtelVariables(source);
+  const wanted = otelValue(source.environment, temporality)?.toLowerCase();
+  if (!asksForExport(source.environment) || wanted === undefined || wanted === 'cumulative') return faults;
+  if (faults.some(({ variable }) => variable === temporality)) return faults;
+  const problem = 'can only be cumulative on Node: let the collector make deltas (cumulativetodelta)';
+  return [...faults, { variable: temporality, problem, example: 'cumulative' }];
+}
+
 const defaults = { interval: 60_000, timeout: 30_000 } as const;
 
 /** Interval of sending metrics, and how long that may take: never longer than until the next time. */

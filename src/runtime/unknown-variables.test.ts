@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkOtelVariables, metricTimes } from './otel-variables.ts';
+import { checkProcessOtelVariables, metricTimes } from './otel-variables.ts';
 import { settings } from './settings.ts';
 import { describeUnknownVariables } from './unknown-variables.ts';
 
@@ -43,7 +43,7 @@ describe('a variable that nobody reads', () => {
 
 describe('OpenTelemetry’s variables', () => {
   const check = (environment: Record<string, string>) =>
-    checkOtelVariables({
+    checkProcessOtelVariables({
       environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318', ...environment },
       readFile: () => {
         throw new Error('ENOENT');
@@ -72,6 +72,8 @@ describe('OpenTelemetry’s variables', () => {
     ['OTEL_RESOURCE_ATTRIBUTES', 'just-words'],
     ['OTEL_BSP_MAX_QUEUE_SIZE', '0'],
     ['OTEL_SDK_DISABLED', 'yes'],
+    ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'delta'],
+    ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'sometimes'],
     ['OTEL_CONFIG_FILE', '/etc/otel.yaml'],
   ])('%s=%s is named', (name, value) => {
     const [line, ...more] = check({ [name]: value });

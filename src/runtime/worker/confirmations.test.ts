@@ -175,4 +175,21 @@ it('has a clock that orders what happens while that of the platform stands still
   expect(given).toEqual([...new Set(given)].sort((a, b) => a - b));
   nowMs = 6;
   expect(clock()).toBe(6);
+  // It was set back by a minute.
+  nowMs = -60_000;
+  const before = clock();
+  expect(before).toBeGreaterThan(6);
+  nowMs += 10;
+  expect(clock()).toBeCloseTo(before + 10, 2);
+});
+
+it('believes a version for no longer because the clock of its object was set back', async () => {
+  const { confirmations, pass, state } = scene();
+  state.ageMs = -60_000;
+  await confirmations.ask(tenantId);
+  const readAtMs = confirmations.now();
+  state.isAway = true;
+  await pass(2_000);
+  expect(confirmations.holds(tenantId, readAtMs)).toBe(false);
+  expect(confirmations.isConfirmed(tenantId)).toBe(false);
 });

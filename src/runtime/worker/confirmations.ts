@@ -3,7 +3,7 @@ import { within } from '../../deadline.ts';
 import type { After } from '../../joining.ts';
 import { warmBelievedMs } from '../../limits.ts';
 import type { Confirmations } from '../../store/confirmations.ts';
-import { maxMoved, type ServedVersion } from '../../store/served.ts';
+import type { ServedVersion } from '../../store/served.ts';
 import { shardOf } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { DirectoryAnswer, DirectoryNamespace } from './directory-port.ts';
@@ -32,10 +32,14 @@ interface Known {
 export interface IsolateConfirmations extends Confirmations {
   /** What is read now is not from the database, so that no version says anything of it. */
   forget(tenantId: string): void;
+  /** A version of the tenant was read from the database a moment ago. */
+  isConfirmed(tenantId: string): boolean;
 }
 
 const never = Number.NEGATIVE_INFINITY;
 const maxTenants = 5_000;
+/** Of a tenant: more, and all its routes are read again. An isolate has 128 MB for all tenants. */
+const maxMovedKept = 100;
 /** A version that is older is asked for behind the caller, and not more often than twice a second. */
 const renewAfterMs = 1_000;
 const renewEveryMs = 500;
@@ -43,11 +47,19 @@ const renewEveryMs = 500;
 const answeredWithinMs = 500;
 const retryAfterMs = 1_000;
 
-/** A clock that never gives the same value twice; that of the platform stands still between two inputs. */
+/**
+ * A clock that never gives the same value twice; that of the platform stands still between two inputs. Where that is set back
+ * this one goes on from where it was.
+ */
 export function createStrictClock(clock: () => number): () => number {
+  let read = never;
   let last = never;
+  let behind = 0;
   return () => {
-    last = Math.max(clock(), last + 0.001);
+    const at = clock();
+    if (at < read) behind += read - at;
+    read = at;
+    last = Math.max(at + behind, last + 0.001);
     return last;
   };
 }
@@ -68,7 +80,7 @@ function takeInto(known: Known, answer: ServedVersion, history: string, atMs: nu
     return;
   else if (answer.routes > version.routes) {
     for (const deviceId of answer.moved ?? []) known.movedAtMs.set(deviceId, atMs);
-    if (answer.moved === undefined || known.movedAtMs.size > maxMoved) {
+    if (answer.moved === undefined || known.movedAtMs.size > maxMovedKept) {
       known.routesChangedAtMs = atMs;
       known.movedAtMs.clear();
     }
@@ -99,7 +111,8 @@ export function createConfirmations(options: {
     // There never was such a tenant: strangers push out nobody.
     if (version === undefined || version.served === 0) return;
     const atMs = now();
-    const asOfMs = askedAtMs - ageMs;
+    // The object's clock may have been set back since its reading.
+    const asOfMs = askedAtMs - Math.max(0, ageMs);
     const known = tenants.get(tenantId);
     if (known !== undefined) return takeInto(known, version, history, atMs, asOfMs);
     tenants.set(tenantId, {
@@ -150,5 +163,6 @@ export function createConfirmations(options: {
     forget: (tenantId) => {
       tenants.delete(tenantId);
     },
+    isConfirmed: (tenantId) => now() - (tenants.peek(tenantId)?.confirmedAtMs ?? never) < warmBelievedMs,
   };
 }

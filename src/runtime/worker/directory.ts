@@ -101,7 +101,8 @@ export function createDirectory(bindings: WorkerBindings, now: () => number = mo
   };
   const answerNow = (asked: readonly ServedQuestion[]): DirectoryAnswer | undefined => {
     const ageMs = now() - readAtMs;
-    if (ageMs >= maxAgeMs) return undefined;
+    // A clock that was set back says nothing of the reading's age.
+    if (ageMs < 0 || ageMs >= maxAgeMs) return undefined;
     const tenants = asked.map(followed.answer).filter((answer) => answer !== undefined);
     return tenants.length < asked.length ? undefined : { ageMs, history, tenants };
   };

@@ -43,6 +43,7 @@ export function composeServed(options: {
     lastKnownKeys: lastKnown.keys,
     reads: withLastKnown({
       ...{ log, now: monotonicMs, reads: databaseReads(scopes.sql) },
+      isConfirmed: (tenantId) => confirmations?.isConfirmed(tenantId) ?? false,
       lastKnown: confirmations ? unconfirmed(lastKnown, confirmations) : lastKnown,
     }),
   };

@@ -32,10 +32,10 @@ export interface KeptSets {
   readonly keySets: Map<string, string>;
 }
 
-/** Some tenants whose keys are to be fetched, those first that were fetched longest ago. */
+/** Some tenants whose keys are to be fetched, those first that were asked for longest ago: who fails does not keep the others. */
 function dueOf({ sheets }: KeptSets, beforeMs: number): readonly string[] {
   const due = [...sheets].filter(([, { keys }]) => (keys?.fetchedAt ?? 0) <= beforeMs);
-  due.sort(([, a], [, b]) => (a.keys?.fetchedAt ?? 0) - (b.keys?.fetchedAt ?? 0));
+  due.sort(([, a], [, b]) => (a.keysAskedAt ?? 0) - (b.keysAskedAt ?? 0));
   // A look at each in an hour, whatever their number.
   const some = Math.max(bucketKeySetsAtOnce, Math.ceil(sheets.size / bucketKeySetsAtOnce));
   return due.slice(0, some).map(([tenantId]) => tenantId);
@@ -53,12 +53,13 @@ export async function renewKeySets(into: KeptSets, renewal: KeySetRenewal): Prom
     if (entry === undefined) return;
     const { cloud } = entry;
     const fetchedAt = date();
+    into.sheets.set(tenantId, { ...entry, keysAskedAt: fetchedAt });
     const keys = await fetchKeys(cloud, tenantId);
     if (keys === undefined) return;
     const plain = Buffer.from(JSON.stringify({ cloud, keys } satisfies SealedKeySet));
     const digest = createHash('sha256').update(plain).digest('base64url');
     if (!into.keySets.has(digest)) into.keySets.set(digest, await vault.write(scope, plain));
-    into.sheets.set(tenantId, { ...entry, keys: { digest, fetchedAt } });
+    into.sheets.set(tenantId, { ...entry, keys: { digest, fetchedAt }, keysAskedAt: fetchedAt });
   };
   const due = dueOf(into, date() - refreshEveryMs);
   for (let at = 0; at < due.length && now() < untilMs; at += bucketWritesAtOnce)

@@ -1,7 +1,7 @@
 import { within } from '../../../deadline.ts';
 import type { LandingTenant } from '../../../forwarding/landing-directory.ts';
 import type { ServedReads } from '../../../forwarding/served-reads.ts';
-import { awayTryMs, silentAfterMs } from '../../../limits.ts';
+import { askedAgainMs, awayTryMs, silentAfterMs } from '../../../limits.ts';
 import { storeFailure } from '../../../store/store-failure.ts';
 import type { Log } from '../../../telemetry/log.ts';
 import type { LastKnown } from './last-known.ts';
@@ -10,18 +10,29 @@ import type { Sheet } from './sheet.ts';
 /**
  * Serves from the snapshot while the database cannot be reached. One that answers and refuses hides nothing: its error is the
  * caller's. So is the outage's where the snapshot does not have what is asked for, for it cannot say that there is none.
+ * A single lost connection or slow answer says nothing: the database is asked again, and for as long as the tenant's version
+ * is read from it the snapshot, which may be older than what the version stands for, is no answer.
  */
 
 export interface OutageOptions {
   readonly reads: ServedReads;
   readonly lastKnown: LastKnown;
   readonly log: Log;
+  /** The tenant's version was read from the database a moment ago. */
+  readonly isConfirmed: (tenantId: string) => boolean;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
 
+type Asked<T> =
+  | { readonly row: T | undefined }
+  /** What has not answered may still do. */
+  | { readonly failure: unknown; readonly reading?: Promise<{ readonly row: T | undefined }> };
+
 /** Requests share what one of them has found out, as data: none waits for another one. */
-function createAway({ log, now }: OutageOptions) {
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+function createAway({ isConfirmed, log, now }: OutageOptions) {
   let away: { tryAtMs: number } | undefined;
   const fallBack = async <T>(last: () => Promise<T | undefined>): Promise<T | undefined> => {
     try {
@@ -41,26 +52,45 @@ function createAway({ log, now }: OutageOptions) {
     away = undefined;
     return { row };
   };
+  /** Asks at least twice; rejects with what the database says, or with what kept it from answering. */
+  const ask = async <T>(tenantId: string, read: () => Promise<T | undefined>): Promise<Asked<T>> => {
+    let reading = answered(read());
+    for (let tries = 1; ; tries += 1) {
+      const waitMs = tries === 1 ? silentAfterMs : askedAgainMs;
+      try {
+        const answer = await within<{ row: T | undefined } | 'silent'>(reading, waitMs, () => 'silent');
+        if (answer !== 'silent') return answer;
+        if (!isConfirmed(tenantId)) return { failure: new Error('the database does not answer'), reading };
+      } catch (error) {
+        if (storeFailure(error) !== 'unreachable') {
+          away = undefined;
+          throw error;
+        }
+        if (tries > 1 && !isConfirmed(tenantId)) return { failure: error };
+        await pause(tries === 1 ? 0 : askedAgainMs);
+        reading = answered(read());
+      }
+    }
+  };
   return async <T>(
+    tenantId: string,
     read: () => Promise<T | undefined>,
     last: () => Promise<T | undefined>,
   ): Promise<T | undefined> => {
     if (away !== undefined) {
-      if (now() < away.tryAtMs) {
+      if (now() < away.tryAtMs && !isConfirmed(tenantId)) {
         const found = await fallBack(last);
         if (found !== undefined) return found;
       } else away.tryAtMs = now() + awayTryMs;
     }
-    const asked = answered(read());
-    try {
-      const answer = await within<{ row: T | undefined } | 'silent'>(asked, silentAfterMs, () => 'silent');
-      if (answer !== 'silent') return answer.row;
-      note(new Error('the database does not answer'));
-    } catch (error) {
-      if (storeFailure(error) !== 'unreachable') throw error;
-      note(error);
-    }
-    return (await fallBack(last)) ?? (await asked).row;
+    const asked = await ask(tenantId, read);
+    if ('row' in asked) return asked.row;
+    const { failure, reading } = asked;
+    note(failure);
+    const found = await fallBack(last);
+    if (found !== undefined) return found;
+    if (reading === undefined) throw failure;
+    return (await reading).row;
   };
 }
 
@@ -72,21 +102,25 @@ export function withLastKnown(options: OutageOptions): ServedReads {
   return {
     tenant: (tenantId) =>
       either(
+        tenantId,
         () => reads.tenant(tenantId),
         async () => (await lastKnown.sheet(tenantId))?.tenant,
       ),
     instance: (tenantId, instanceId) =>
       either(
+        tenantId,
         () => reads.instance(tenantId, instanceId),
         async () => (await lastKnown.sheet(tenantId))?.instances.find((one) => one.instanceId === instanceId),
       ),
     route: (tenantId, deviceId) =>
       either(
+        tenantId,
         () => reads.route(tenantId, deviceId),
         () => lastKnown.route(tenantId, deviceId),
       ),
     landingTenant: (tenantId) =>
       either(
+        tenantId,
         () => reads.landingTenant(tenantId),
         async () => {
           const sheet = await lastKnown.sheet(tenantId);
@@ -95,6 +129,7 @@ export function withLastKnown(options: OutageOptions): ServedReads {
       ),
     macState: (...names) =>
       either(
+        names[0],
         () => reads.macState(...names),
         async () => 'unavailable' as const,
       ),

@@ -32,6 +32,8 @@ export interface SheetEntry {
   readonly cloud: string;
   /** The digest of Entra's keys for it, and the date at which they were fetched. */
   readonly keys?: { readonly digest: string; readonly fetchedAt: number } | undefined;
+  /** The date at which they were last asked for, also in vain. */
+  readonly keysAskedAt?: number;
 }
 
 export interface ShardIndex {
