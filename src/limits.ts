@@ -221,7 +221,7 @@ export const moveTurnMs = 3_000;
 export const minShadowComparisons = 20;
 /** Calls of a move that are asked of both instances at the same time: Jamf asks for five at most (domain/jamf.md 1.5). */
 export const shadowAtOnce = 4;
-/** Requests of a Worker look for moves to compare no more often than this. */
+/** Requests of a Worker that ask the database nothing look for changes of known moves no more often than this. */
 export const shadowLookMs = 5_000;
 /** An answer that is larger is not compared. */
 export const shadowAnswerBytes = 2 * mebibyte;

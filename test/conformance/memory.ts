@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,9 +29,18 @@ export interface PeakOf extends MemoryPeak {
   readonly of: string;
 }
 
+const unfinished = '.unfinished';
+
+/** A process that is killed in the middle leaves the file as it was. */
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}${unfinished}`, text);
+  renameSync(`${file}${unfinished}`, file);
+}
+
 /** The most of all processes that each file of tests has started. */
 export function peaksIn(dir: string): PeakOf[] {
-  const all = readdirSync(dir).map((name) => ({
+  const names = readdirSync(dir).filter((name) => !name.endsWith(unfinished));
+  const all = names.map((name) => ({
     ...(JSON.parse(readFileSync(join(dir, name), 'utf8')) as MemoryPeak),
     of: name.replace(/\.\d+$/, ''),
   }));
@@ -127,7 +136,7 @@ export async function watchMemory(inspector: URL, name: string): Promise<() => v
     resident = Math.max(resident, now);
     for (const [index, one] of which.entries()) heaps[one] = Math.max(heaps[one], sizes[index]!);
     if (JSON.stringify([resident, heaps]) !== before)
-      writeFileSync(file, JSON.stringify({ heaps, resident } satisfies MemoryPeak));
+      writeWhole(file, JSON.stringify({ heaps, resident } satisfies MemoryPeak));
   };
   const goOn = async (): Promise<void> => {
     while (!stopped) {

@@ -78,7 +78,7 @@ async function costOf(call: () => Promise<{ status: number }>, status: number) {
   connections = 0;
   asked = '';
   expect((await call()).status, worker.output()).toBe(status);
-  // Every five seconds a call that asks anyway looks for moves behind its answer (forwarding/shadow).
+  // A call that asks anyway looks for moves behind its answer (forwarding/shadow).
   return { flights: asked.includes('from moves') ? flights - 1 : flights, connections };
 }
 

@@ -137,6 +137,17 @@ describe('the version of what is served of a tenant', () => {
       () => insertInstanceKey(sql, { ...ids, keyId, name: 'k', keyHash: 'h', prefix: 'esp_k' }),
     ],
     ['removeInstanceKey', () => sql.begin((tx) => removeInstanceKey(tx, ids, keyId))],
+    [
+      'a new move',
+      () => sql`
+        insert into moves (tenant_id, move_id, from_instance_id, to_instance_id, step_percent, shadow, author, reason)
+        values (${tenantId}, gen_random_uuid(), ${ids.instanceId}, gen_random_uuid(), 10, true, 'a', 'r')`,
+    ],
+    [
+      'a move whose calls are compared',
+      () => sql`update moves set state = 'shadowing' where tenant_id = ${tenantId}`,
+    ],
+    ['a move that is paused', () => sql`update moves set paused = true where tenant_id = ${tenantId}`],
   ])('is raised by %s', async (_name, verb) => {
     expect(await raises(verb)).toBe(true);
   });
@@ -169,6 +180,10 @@ describe('the version of what is served of a tenant', () => {
     ['writePartnerState', () => writePartnerState(sql, tenantId, { state: 'activated' } as never)],
     ['writePermissions', () => writePermissions(sql, tenantId, { missing: [], extra: [] } as never)],
     ['suspectPermissions', () => suspectPermissions(sql, tenantId)],
+    [
+      'how far a move is',
+      () => sql`update moves set percent = 5, compared = 3, updated_at = now() where tenant_id = ${tenantId}`,
+    ],
   ])('is left by %s', async (_name, verb) => {
     expect(await raises(verb)).toBe(false);
   });

@@ -226,10 +226,14 @@ export function createShadow(options: ShadowOptions): Shadow {
     plans = new Map(rows.map((plan) => [`${plan.tenantId}/${plan.fromInstanceId}`, plan]));
     for (const [moveId, taken] of inWork) if (taken.size === 0) inWork.delete(moveId);
   };
-  /** Moves that a warm isolate knows of are looked at again; new ones are found by a request that has a connection anyway. */
+  /**
+   * A request that asks the database anyway looks for moves too, for a new one raises the version of its tenant, so that
+   * what is remembered of that is read again. Where moves are known, others look as well, every few seconds.
+   */
   const look = (): void => {
     const nowMs = monotonicMs();
-    if (!asksDatabase || nowMs - lookedAtMs < shadowLookMs || (plans.size === 0 && !asksDatabase())) return;
+    if (!asksDatabase) return;
+    if (!asksDatabase() && (plans.size === 0 || nowMs - lookedAtMs < shadowLookMs)) return;
     lookedAtMs = nowMs;
     after(refresh());
   };
