@@ -27,7 +27,7 @@ export interface OutageOptions {
 type Asked<T> =
   | { readonly row: T | undefined }
   /** What has not answered may still do. */
-  | { readonly failure: unknown; readonly reading?: Promise<{ readonly row: T | undefined }> };
+  | { readonly failure: unknown; readonly late?: () => Promise<{ readonly row: T | undefined }> };
 
 /** Requests share what one of them has found out, as data: none waits for another one. */
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -60,7 +60,10 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
       try {
         const answer = await within<{ row: T | undefined } | 'silent'>(reading, waitMs, () => 'silent');
         if (answer !== 'silent') return answer;
-        if (!isConfirmed(tenantId)) return { failure: new Error('the database does not answer'), reading };
+        if (!isConfirmed(tenantId)) {
+          const own = reading;
+          return { failure: new Error('the database does not answer'), late: () => own };
+        }
       } catch (error) {
         if (storeFailure(error) !== 'unreachable') {
           away = undefined;
@@ -85,12 +88,12 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
     }
     const asked = await ask(tenantId, read);
     if ('row' in asked) return asked.row;
-    const { failure, reading } = asked;
+    const { failure, late } = asked;
     note(failure);
     const found = await fallBack(last);
     if (found !== undefined) return found;
-    if (reading === undefined) throw failure;
-    return (await reading).row;
+    if (late === undefined) throw failure;
+    return (await late()).row;
   };
 }
 
