@@ -138,7 +138,7 @@ function createRequestMetrics(
   };
 }
 
-/** What is raised now and then, by at most two labels. */
+/** Counters that rise now and then and have two labels at most. */
 function createWorkMetrics(
   counters: Counters,
 ): Pick<

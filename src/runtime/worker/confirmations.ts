@@ -30,7 +30,7 @@ interface Known {
 }
 
 export interface IsolateConfirmations extends Confirmations {
-  /** What is read now is not from the database, so that no version says anything of it. */
+  /** The tenant is about to be read from the snapshot, of which no version says anything. */
   forget(tenantId: string): void;
   /** A version of the tenant was read from the database a moment ago. */
   isConfirmed(tenantId: string): boolean;
@@ -38,7 +38,7 @@ export interface IsolateConfirmations extends Confirmations {
 
 const never = Number.NEGATIVE_INFINITY;
 const maxTenants = 5_000;
-/** Of a tenant: more, and all its routes are read again. An isolate has 128 MB for all tenants. */
+/** A tenant with more moves than that has all its routes read again, for an isolate has 128 MB for all tenants. */
 const maxMovedKept = 100;
 /** A version that is older is asked for behind the caller, and not more often than twice a second. */
 const renewAfterMs = 1_000;

@@ -26,7 +26,7 @@ interface Followed {
 export interface FollowedTenants {
   /** They are read from now on, whoever asked. */
   ask(tenantIds: readonly string[]): void;
-  /** What is to be read of all that were asked about within a minute. */
+  /** One question for each tenant that somebody asked about within the last minute. */
   questions(): readonly ServedQuestion[];
   take(read: ServedVersions): void;
   /** undefined: not read yet. */

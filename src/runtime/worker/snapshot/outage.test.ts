@@ -66,6 +66,14 @@ describe('what is served while the database cannot be reached', () => {
     expect(await read()).toBe('current');
   });
 
+  it('is an error where only the versions can be read, and nobody waits for ever', async () => {
+    const { read, state } = scene();
+    state.isConfirmed = true;
+    state.answers = [failure('CONNECTION_CLOSED')];
+    await expect(read()).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+    expect(state.reads).toBe(8);
+  });
+
   it('hides no database that is back and refuses', async () => {
     const { read, state } = scene();
     state.answers = [failure('ECONNREFUSED')];

@@ -29,9 +29,11 @@ type Asked<T> =
   /** What has not answered may still do. */
   | { readonly failure: unknown; readonly late?: () => Promise<{ readonly row: T | undefined }> };
 
-/** Requests share what one of them has found out, as data: none waits for another one. */
+/** A read is not asked for more often: some two seconds in all. */
+const maxTries = 8;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Requests share what one of them has found out, as data: none waits for another one. */
 function createAway({ isConfirmed, log, now }: OutageOptions) {
   let away: { tryAtMs: number } | undefined;
   const fallBack = async <T>(last: () => Promise<T | undefined>): Promise<T | undefined> => {
@@ -52,7 +54,10 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
     away = undefined;
     return { row };
   };
-  /** Asks at least twice; rejects with what the database says, or with what kept it from answering. */
+  /**
+   * What cannot be reached is asked twice, and up to `maxTries` times while versions of the tenant are read from it. Rejects
+   * with what the database says.
+   */
   const ask = async <T>(tenantId: string, read: () => Promise<T | undefined>): Promise<Asked<T>> => {
     let reading = answered(read());
     for (let tries = 1; ; tries += 1) {
@@ -60,7 +65,7 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
       try {
         const answer = await within<{ row: T | undefined } | 'silent'>(reading, waitMs, () => 'silent');
         if (answer !== 'silent') return answer;
-        if (!isConfirmed(tenantId)) {
+        if (tries >= maxTries || !isConfirmed(tenantId)) {
           const own = reading;
           return { failure: new Error('the database does not answer'), late: () => own };
         }
@@ -69,7 +74,7 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
           away = undefined;
           throw error;
         }
-        if (tries > 1 && !isConfirmed(tenantId)) return { failure: error };
+        if (tries >= maxTries || (tries > 1 && !isConfirmed(tenantId))) return { failure: error };
         await pause(tries === 1 ? 0 : askedAgainMs);
         reading = answered(read());
       }
@@ -90,7 +95,7 @@ function createAway({ isConfirmed, log, now }: OutageOptions) {
     if ('row' in asked) return asked.row;
     const { failure, late } = asked;
     note(failure);
-    const found = await fallBack(last);
+    const found = isConfirmed(tenantId) ? undefined : await fallBack(last);
     if (found !== undefined) return found;
     if (late === undefined) throw failure;
     return (await late()).row;

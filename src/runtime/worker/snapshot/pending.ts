@@ -2,7 +2,7 @@ import { bucketRouteChanges, sheetsAtOnce } from '../../../limits.ts';
 import type { Change, ChangeListener } from '../../../store/change-feed.ts';
 import { shardOf, type TenantScope } from '../../../store/tenant-scope.ts';
 
-/** What is to be written of a tenant. */
+/** The parts of a tenant that the bucket does not have yet. */
 export interface TenantTask {
   /** Everything; else the sheet, and what the versions of the routes changed. */
   readonly all: boolean;

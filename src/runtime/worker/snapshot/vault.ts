@@ -24,7 +24,7 @@ export interface Bucket {
 
 export interface SheetEntry {
   readonly name: string;
-  /** Of what is in it: what did not change is not written again. */
+  /** Digest of the sheet's text: a sheet that did not change is not written again. */
   readonly digest: string;
   /** Its routes have objects of their own. */
   readonly isLarge: boolean;

@@ -58,7 +58,7 @@ async function readRows(
   { sheets }: Kept,
 ): Promise<(tenantId: string) => TenantRows | undefined> {
   const ids = [...tasks.keys()];
-  // Of a large one only parts are read, save where all is.
+  // A large tenant is read in parts, unless all of it is to be written.
   const whole = ids.filter((id) => tasks.get(id)?.all || !sheets.get(id)?.isLarge);
   const [tenants, instances, routes] = await Promise.all([
     readTenants(sql, ids),
