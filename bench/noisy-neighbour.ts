@@ -28,7 +28,7 @@ import { familyProcessorSeconds, machineProcessorSeconds, processorSeconds } fro
 const defaultRounds = 2;
 const defaultSeconds = 5;
 /** Below what one instance may send, webhooks and pushes together. */
-const perSecond = { calls: 200, webhooks: 100, pushes: 40 } as const;
+const perSecond = { calls: 100, webhooks: 20, pushes: 10 } as const;
 const quietConnections = 24;
 /** The noise has begun. */
 const leadInMs = 500;

@@ -29,7 +29,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const joined = mkdtempSync(join(packages, '.espalier-tests-'));
   process.env.ESPALIER_TESTED_PROGRAM = await joinProgram(joined);
   // Nobody needs these databases after a crash: with fsync, dropping one takes over a second.
-  const server = await startEmbeddedPostgres(dir, { serverSettings: ['fsync=off', 'full_page_writes=off'] });
+  // The files that run at the same time have several gateways each, more than one deployment's connections.
+  const server = await startEmbeddedPostgres(dir, {
+    serverSettings: ['fsync=off', 'full_page_writes=off', 'max_connections=400'],
+  });
   const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
   await admin.unsafe(`create database ${templateDatabase}`);
   await admin.end();
