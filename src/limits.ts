@@ -108,6 +108,8 @@ export const answerAfterBodyMs = 1_000;
 export const answerAfterBodyBytes = 64 * mebibyte;
 /** A connection that is closed for what came on it is read so long: a reset would take the last answer away (RFC 9112, 9.6). */
 export const lingerMs = 2_000;
+/** Time of one turn of the event loop for refusals: a call of somebody else takes some four turns. */
+export const refusalSliceMs = 1;
 /** Requests of one connection that wait for the answers before them; more are not read. */
 export const requestsAhead = 16;
 /** Connections of a listener, in all and from one address, unless settings say otherwise: hosted instances share addresses. */

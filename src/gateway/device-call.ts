@@ -44,8 +44,8 @@ export interface RefusedCall {
   readonly problem: Problem;
   /** It was routed, and the instance cannot be called. */
   readonly routed: boolean;
-  /** Refused for what came from its address before, and not for itself. */
-  readonly isSuspect?: boolean;
+  /** Nobody who may call showed that it is he. */
+  readonly isStranger?: boolean;
 }
 
 /** A call that holds a place among those under way, until `DeviceCalls.done`. */
@@ -81,11 +81,8 @@ export interface DeviceCalls {
   decide(request: CallerRequest, source: string | undefined): Promise<RoutedCall | RefusedCall>;
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
-  /**
-   * `decide`, and then the instance's token. `source` may be a balancer's address, behind which many callers are; so a call
-   * that would be refused only for its source is cold, and whoever knows the caller decides.
-   */
-  prepare(request: DeviceCallRequest, source: string | undefined): Promise<WarmDecision>;
+  /** `decide`, and then the instance's token. */
+  prepare(request: DeviceCallRequest, source: string | undefined): Promise<ReadyCall | RefusedCall>;
   /** The call is over. To be called once for each that was routed or ready. */
   done(call: PlacedCall): void;
   /** Under which a verified token is kept; undefined: none is. */
@@ -118,6 +115,14 @@ export interface DeviceCallOptions {
 const challenge = { 'www-authenticate': 'Bearer realm="espalier"' };
 export const unauthenticated = (detail: string): Problem =>
   problem('unauthenticated', detail, { headers: challenge });
+
+/** Why a request shows no token: it has no `Authorization` header, or one that is not a bearer's. */
+export type TokenFault = 'none' | 'no-bearer';
+/** The answers to either, which cost nobody a look at anything. */
+export const tokenFaults: Readonly<Record<TokenFault, Problem>> = {
+  none: unauthenticated('Send exactly one Authorization header with an Entra token.'),
+  'no-bearer': unauthenticated('Authorization must be Bearer with an Entra token.'),
+};
 
 /** The token of an `Authorization` header, if it is a bearer's. */
 export const bearerToken = (authorization: string | undefined): string | undefined =>
@@ -158,7 +163,7 @@ const tooManyCalls = (waitSeconds: number | undefined): Problem | undefined =>
 
 type CallerResult =
   | { readonly ok: true; readonly claims: TokenClaims }
-  | { readonly ok: false; readonly problem: Problem; readonly isSuspect?: boolean };
+  | { readonly ok: false; readonly problem: Problem };
 
 function createCallerVerifier(options: DeviceCallOptions) {
   const { audiences, clouds, keys, now, signature, strangers, tenants, verified } = options;
@@ -190,11 +195,11 @@ function createCallerVerifier(options: DeviceCallOptions) {
       tokenHash !== undefined && served !== undefined ? peekTokenClaims(tokenHash, served) : undefined;
     if (known !== undefined) return { ok: true, claims: known };
     const tooMany = strangers.lookAt(source);
-    if (tooMany !== undefined) return { ok: false, problem: tooMany, isSuspect: true };
+    if (tooMany !== undefined) return { ok: false, problem: tooMany };
     const refused = (reason: VerifyRefusal): CallerResult => {
       // Nothing is wrong with a credential that cannot be checked.
       const limited = reason === 'keys-unavailable' ? undefined : strangers.wrong(source);
-      return { ok: false, problem: limited ?? problemOfToken(reason), isSuspect: limited !== undefined };
+      return { ok: false, problem: limited ?? problemOfToken(reason) };
     };
     const claimed = claimedTenantId(token);
     const issuer = claimed === undefined ? undefined : await tenants.tenant(claimed);
@@ -246,7 +251,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     if (tenantId === undefined)
       return refuse(unauthenticated('The token does not fit the tenant of the path.'));
     const result = await verify(request.token, tenantId, source);
-    if (!result.ok) return { ...refuse(result.problem), isSuspect: result.isSuspect === true };
+    if (!result.ok) return { ...refuse(result.problem), isStranger: true };
     const { claims } = result;
     const refusal =
       lacksRole(claims, request.role) ?? overRate(tenantId, claims) ?? (await overSharedRate(tenantId));
@@ -320,7 +325,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
   };
   const prepare: DeviceCalls['prepare'] = async (request, source) => {
     const decision = await decide(request, source);
-    if (decision.kind === 'refuse') return decision.isSuspect === true ? cold : decision;
+    if (decision.kind === 'refuse') return decision;
     let prepared: ReadyCall | RefusedCall | undefined;
     try {
       prepared = await ready(request, decision);

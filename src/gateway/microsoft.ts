@@ -11,7 +11,7 @@ import {
   type CallerRequest,
   type DeviceCalls,
   type RoutedCall,
-  unauthenticated,
+  tokenFaults,
 } from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { passThroughCall, passThroughPath } from './pass-through.ts';
@@ -34,10 +34,10 @@ const refuse = (found: Problem): ProblemError => new ProblemError(found);
 
 function bearerOf(c: Context<ListenerEnv>, facts: RequestFacts): string {
   if (facts.headerCount(c, 'authorization') !== 1 || facts.headerCount(c, 'host') > 1) {
-    throw refuse(unauthenticated('Send exactly one Authorization header with an Entra token.'));
+    throw refuse(tokenFaults.none);
   }
   const token = bearerToken(c.req.header('authorization'));
-  if (token === undefined) throw refuse(unauthenticated('Authorization must be Bearer with an Entra token.'));
+  if (token === undefined) throw refuse(tokenFaults['no-bearer']);
   return token;
 }
 

@@ -8,29 +8,11 @@ import { problem } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { findHeader, readCertificateHeader } from './balancer/certificate-header.ts';
-import { callerBehind } from './balancer/forwarded.ts';
 import { createTrustedProxies, type TrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
+import { createCallerOf, peerOf } from './node-caller.ts';
 import { type ClientCertificates, createClientCertificates } from './node-client-certificate.ts';
-import { relayedCaller } from './node-connections.ts';
 import { nodeRequestFacts } from './node-http.ts';
-
-interface Peer {
-  readonly address: string | undefined;
-  /** True where its headers about the caller count. */
-  readonly isProxy: boolean;
-}
-
-/**
- * The other end of a request's connection. With the PROXY protocol that is the caller that the balancer named: it passes
- * bytes on without reading them, so their headers are that caller's, and count only if it is a trusted proxy itself.
- */
-function peerOf({ socket }: IncomingMessage, trusted: TrustedProxies): Peer {
-  const { remoteAddress } = socket;
-  const caller = relayedCaller(socket);
-  if (caller === undefined) return { address: remoteAddress, isProxy: trusted.has(remoteAddress) };
-  return { address: caller.address ?? remoteAddress, isProxy: trusted.has(caller.address) };
-}
 
 /** The lines of a header in their order, joined; Node joins some and drops others. */
 export function joinedHeader({ rawHeaders }: IncomingMessage, name: string): string | undefined {
@@ -81,13 +63,13 @@ function certificateFacts(
   return {
     doubt: (c) => {
       const incoming = incomingOf(c);
-      return peerOf(incoming, trusted).isProxy && findHeader(incoming.rawHeaders, header).isDoubtful
+      return peerOf(incoming.socket, trusted).isProxy && findHeader(incoming.rawHeaders, header).isDoubtful
         ? doubtful
         : undefined;
     },
     clientCertificateSha256: (c) => {
       const incoming = incomingOf(c);
-      const { isProxy } = peerOf(incoming, trusted);
+      const { isProxy } = peerOf(incoming.socket, trusted);
       const value = isProxy ? findHeader(incoming.rawHeaders, header).value : undefined;
       if (value === undefined || value === '') return nodeRequestFacts.clientCertificateSha256(c);
       const chain = header === 'client-cert' ? joinedHeader(incoming, 'client-cert-chain') : undefined;
@@ -103,18 +85,16 @@ function certificateFacts(
 /** What Node knows of a request, with what trusted proxies say of it. */
 export function factsBehindBalancers(options: BalancerOptions): RequestFacts {
   const { certificates, trusted } = options;
+  const callerOf = createCallerOf(trusted);
   return {
     ...nodeRequestFacts,
     ...(certificates === undefined ? {} : certificateFacts(options, certificates)),
     remoteAddress: (c) => {
       const incoming = incomingOf(c);
-      const { address, isProxy } = peerOf(incoming, trusted);
-      if (!isProxy || address === undefined) return address;
-      const headers = {
+      return callerOf(incoming.socket, () => ({
         forwarded: joinedHeader(incoming, 'forwarded'),
         forwardedFor: joinedHeader(incoming, 'x-forwarded-for'),
-      };
-      return callerBehind(address, headers, trusted);
+      }));
     },
   };
 }

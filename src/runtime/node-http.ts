@@ -34,6 +34,7 @@ import type { CertificateSource } from './node-certificate-source.ts';
 import { boundConnections, type ConnectionBounds, type Connections } from './node-connections.ts';
 import { checkFirstBytes } from './node-first-bytes.ts';
 import { brokenBody, hasBody, passBody, serveInTurn, type Turns, watchBody } from './node-in-turn.ts';
+import { refusalTurns } from './node-refusal-turns.ts';
 import { tlsServerOptions } from './node-tls.ts';
 import type { ListenAddress } from './settings.ts';
 
@@ -245,6 +246,7 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
       activityOf,
       isUnhurried: (socket) => unhurried.has(socket),
       answerHeaders: answerHeadersOf(options),
+      refusals: refusalTurns,
       ...(options.forProbes ? { forProbes: true } : {}),
     });
     return { server, connections, turns };

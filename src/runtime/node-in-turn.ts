@@ -12,6 +12,7 @@ import { tooSlow } from '../gateway/body.ts';
 import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { Activity } from './node-connections.ts';
+import type { RefusalTurns } from './node-refusal-turns.ts';
 import { requestFault } from './node-request-fault.ts';
 
 type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
@@ -77,6 +78,12 @@ function closeWith(socket: Duplex, answer: string | undefined): void {
   socket.once('close', () => clearTimeout(late));
 }
 
+interface LineOptions {
+  readonly activity: Activity;
+  readonly headerLines: string;
+  readonly refusals: RefusalTurns | undefined;
+}
+
 class Line {
   readonly #socket: Duplex;
   readonly #activity: Activity;
@@ -86,8 +93,13 @@ class Line {
   #fault: Fault | undefined;
   #isFaultReported = false;
   #isPaused = false;
+  /** Undefined where nothing waits for others. */
+  readonly #refusals: RefusalTurns | undefined;
+  #wasRefused = false;
+  #wasServed = false;
 
-  constructor(socket: Duplex, activity: Activity, headerLines: string) {
+  constructor(socket: Duplex, { activity, headerLines, refusals }: LineOptions) {
+    this.#refusals = refusals;
     this.#socket = socket;
     this.#activity = activity;
     this.#headerLines = headerLines;
@@ -151,9 +163,22 @@ class Line {
     this.#activity.begins();
     turn.outgoing.once('close', () => {
       this.#activity.ends();
+      this.#wasRefused = turn.outgoing.statusCode >= 400;
+      this.#wasServed ||= !this.#wasRefused;
       this.#next();
     });
-    turn.begin(turn.incoming, turn.outgoing);
+    this.#begin(turn);
+  }
+  /** Behind a refusal there is likely another one: of these a turn of the event loop does only so many. */
+  #begin(turn: Turn): void {
+    if (this.#refusals === undefined || !this.#wasRefused) {
+      turn.begin(turn.incoming, turn.outgoing);
+      return;
+    }
+    this.#refusals.add(this.#wasServed ? 'customer' : 'stranger', () => {
+      // It may have broken off meanwhile.
+      if (this.#current === turn) turn.begin(turn.incoming, turn.outgoing);
+    });
   }
 }
 
@@ -183,6 +208,7 @@ export interface TurnOptions {
   readonly isUnhurried: (socket: Duplex) => boolean;
   readonly activityOf: (socket: Duplex) => Activity;
   readonly answerHeaders: AnswerHeaders;
+  readonly refusals: RefusalTurns;
   readonly forProbes?: boolean;
 }
 
@@ -192,7 +218,7 @@ export interface Turns {
 }
 
 export function serveInTurn(server: Server, options: TurnOptions): Turns {
-  const { activityOf, answerHeaders, forProbes, handle, isUnhurried } = options;
+  const { activityOf, answerHeaders, forProbes, handle, isUnhurried, refusals } = options;
   const underWay = new Set<ServerResponse>();
   let isClosing = false;
   const close = (outgoing: ServerResponse): void => {
@@ -202,7 +228,12 @@ export function serveInTurn(server: Server, options: TurnOptions): Turns {
   const lineOf = (socket: Duplex): Line => {
     let line = lines.get(socket);
     if (line === undefined) {
-      line = new Line(socket, activityOf(socket), answerHeaders.lines);
+      line = new Line(socket, {
+        activity: activityOf(socket),
+        headerLines: answerHeaders.lines,
+        // Probes are never kept waiting.
+        refusals: forProbes ? undefined : refusals,
+      });
       lines.set(socket, line);
     }
     return line;

@@ -23,6 +23,7 @@ import { createDueNotifications } from '../store/notifications.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
 import { createConnectionServices } from './connection-services.ts';
 import {
@@ -40,6 +41,7 @@ import { createMoveWork } from './moves.ts';
 import { type AcmeParts, createNodeAcme, type NodeAcme } from './node-acme.ts';
 import { createNodeAdmin } from './node-admin.ts';
 import { nodeFactsOf } from './node-balancer.ts';
+import { createCallerOf } from './node-caller.ts';
 import { checkClientCa, developmentCertificate } from './node-certificate.ts';
 import { createCertificateExpiry, readCertificateExpiry } from './node-certificate-expiry.ts';
 import { certificateOfFiles, certificatesOfDirectory } from './node-certificate-files.ts';
@@ -65,6 +67,7 @@ import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
 import { type WaitedFor, watchPressure } from './node-pressure.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
+import { refusalTurns } from './node-refusal-turns.ts';
 import { createReferenceReader } from './node-secret-references.ts';
 import { openSealer } from './node-secrets.ts';
 import { createServingSnapshot } from './node-serving-snapshot.ts';
@@ -305,7 +308,7 @@ const laneServicesOf = (
   lane: SocketChoice | undefined,
   gateway: Gateway,
   pressure: Pressure,
-  { log, metrics, telemetry }: Shell,
+  { config, log, metrics, telemetry }: Shell,
 ): LaneServices | undefined =>
   lane === undefined || lane.mode === 'off'
     ? undefined
@@ -313,6 +316,8 @@ const laneServicesOf = (
         ...gateway.forwarding,
         ...{ log, metrics, pressure },
         calls: gateway.deviceCalls,
+        callerOf: createCallerOf(createTrustedProxies(config.trustedProxies)),
+        refusals: refusalTurns,
         shadow: gateway.shadow,
         sockets: lane.sockets,
         traceShare: telemetry.traceShare,

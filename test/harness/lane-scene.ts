@@ -26,8 +26,10 @@ import type { SocketAccess } from '../../src/outbound/node-sockets.ts';
 import { createNodeUpstream } from '../../src/outbound/node-upstream.ts';
 import { formatGuid } from '../../src/routing/guid-words.ts';
 import { createRouteLookup } from '../../src/routing/lookup.ts';
+import { createTrustedProxies } from '../../src/runtime/balancer/trusted-proxies.ts';
 import { createInstanceClients } from '../../src/runtime/instance-clients.ts';
 import { createLaneServices } from '../../src/runtime/lane/services.ts';
+import { createCallerOf } from '../../src/runtime/node-caller.ts';
 import { nodeSha256 } from '../../src/runtime/node-digest.ts';
 import {
   type Listener,
@@ -37,6 +39,7 @@ import {
   respondOnNode,
 } from '../../src/runtime/node-http.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { createRefusalTurns } from '../../src/runtime/node-refusal-turns.ts';
 import { createNodeSignatureCheck } from '../../src/runtime/node-signature.ts';
 import { createSealer } from '../../src/secrets/seal.ts';
 import { createInstanceDirectory } from '../../src/store/instances/instance.ts';
@@ -228,6 +231,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   const services = createLaneServices({
     ...forwarding,
     ...{ calls, log, metrics, pressure, traceShare: 0, sockets: testedSockets },
+    ...{ callerOf: createCallerOf(createTrustedProxies([])), refusals: createRefusalTurns() },
     shadow: { observe: () => undefined },
   });
   const address = { host: '127.0.0.1', port: 0 };

@@ -138,7 +138,7 @@ describe('behind a balancer', () => {
       expect(await wrong(balancer, '198.51.100.1')).toBe(401);
     });
 
-    it('makes it so for device calls, which the lane takes without reading whose they are', async () => {
+    it('makes it so for device calls in the lane', async () => {
       const { hostname: host, port } = new URL(plain.data);
       const socket = connect({ host, port: Number(port), localAddress: balancer, noDelay: true });
       let text = '';
@@ -146,14 +146,21 @@ describe('behind a balancer', () => {
         text += chunk.toString('latin1');
       });
       const statuses = (): string[] => text.match(/(?<=HTTP\/1\.1 )\d{3}/g) ?? [];
-      for (let at = 1; at <= failedCredentialsBurst + 40; at += 1) {
+      const ask = async (caller: string): Promise<void> => {
+        const before = statuses().length;
         const call = `GET /t/${tenantId}/devices/${tenantId}/compliance HTTP/1.1`;
-        const lines = ['Host: a', 'Authorization: Bearer wrong', `X-Forwarded-For: 192.0.2.${at % 200}`];
+        const lines = ['Host: a', 'Authorization: Bearer wrong', `X-Forwarded-For: 6.6.6.6, ${caller}`];
         socket.write([call, ...lines, '', ''].join('\r\n'));
-        while (statuses().length < at) await once(socket, 'data');
-      }
-      socket.destroy();
+        while (statuses().length === before) await once(socket, 'data');
+      };
+      const many = failedCredentialsBurst + 40;
+      for (let at = 1; at <= many; at += 1) await ask(`192.0.2.${at % 200}`);
       expect(new Set(statuses())).toEqual(new Set(['401']));
+      for (let at = 1; at <= many; at += 1) await ask('203.0.113.70');
+      expect(new Set(statuses())).toEqual(new Set(['401', '429']));
+      await ask('203.0.113.71');
+      expect(statuses().at(-1)).toBe('401');
+      socket.destroy();
     });
   });
 

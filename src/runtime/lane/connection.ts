@@ -2,11 +2,11 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { isTokenRefused } from '../../forwarding/check-answer.ts';
 import { problemOfUpstream } from '../../forwarding/problem-of-instance.ts';
-import type { ReadyCall, RefusedCall } from '../../gateway/device-call.ts';
+import { type ReadyCall, type RefusedCall, tokenFaults } from '../../gateway/device-call.ts';
 import { shedFrom, shedProblem } from '../../gateway/pressure.ts';
 import type { SocketReads } from '../../outbound/node-sockets.ts';
 import type { UpstreamFailure, UpstreamHandler, UpstreamHead } from '../../outbound/upstream.ts';
-import type { Problem } from '../../problems.ts';
+import { type Problem, problemKinds } from '../../problems.ts';
 import type { Activity } from '../node-connections.ts';
 import { laneAnswerOf, problemText } from './answer.ts';
 import { LaneCall } from './call.ts';
@@ -24,7 +24,7 @@ import { createLaneWriter } from './writer.ts';
  * |---|---|---|
  * | `first` | the first request | `deciding`, `left` |
  * | `next` | another request | `deciding`, `left`, `ending` |
- * | `deciding` | caches, or the database and Entra | `asking`, `next` with a problem, `left` |
+ * | `deciding` | caches, or the database and Entra; a refusal its turn | `asking`, `next` with a problem, `left` |
  * | `asking` | the head of the instance's answer | `answering`, `next` with a problem, `left` where the token is refused |
  * | `answering` | the rest of it | `next` |
  * | `ending` | what was sent to be taken; nothing is begun | `left` |
@@ -65,6 +65,12 @@ export class LaneConnection {
   #later: Buffer[] = [];
   #laterBytes = 0;
   #call: LaneCall | undefined;
+  /** Problem of the call under way that waits for its turn to be told. */
+  #waitingProblem: Problem | undefined;
+  /** The last request was refused, and so the next one waits for its turn where it is not known to be good. */
+  #wasRefused = false;
+  /** A request was let in here before. */
+  #isCustomer = false;
 
   constructor(socket: Socket, services: ConnectionServices, exits: LaneExits) {
     this.socket = socket;
@@ -151,34 +157,69 @@ export class LaneConnection {
     this.#waitingSinceMs = undefined;
     this.#activity.begins();
     if (pressure.level >= shedFrom.call && pressure.sheds('call')) {
-      this.#answerProblem(call, shedProblem);
+      this.#refuse(call, shedProblem);
+      return;
+    }
+    if (request.tokenFault !== undefined) {
+      this.#refuse(call, tokenFaults[request.tokenFault]);
       return;
     }
     const decision = calls.warm(request);
-    if (decision.kind !== 'cold') this.#decided(call, decision);
-    else if (hasPlainToken(request)) {
-      calls.prepare(request, this.socket.remoteAddress).then(
+    if (decision.kind === 'ready') this.#forward(call, decision);
+    else if (decision.kind === 'refuse') this.#refuseDecided(call, decision);
+    else if (!hasPlainToken(request)) this.#giveUp();
+    else if (this.#wasRefused) this.#inTurn(() => this.#isUnderWay(call) && this.#prepare(call));
+    else this.#prepare(call);
+  }
+  #isUnderWay(call: LaneCall): boolean {
+    return this.#call === call && !this.socket.destroyed;
+  }
+  #inTurn(run: () => void): void {
+    this.#services.refusals.add(this.#isCustomer ? 'customer' : 'stranger', run);
+  }
+  #prepare(call: LaneCall): void {
+    const { callerOf, calls } = this.#services;
+    const { request } = call;
+    calls
+      .prepare(
+        request,
+        callerOf(this.socket, () => request),
+      )
+      .then(
         (prepared) => {
-          if (this.#call === call && !this.socket.destroyed) {
-            if (prepared.kind === 'cold') this.#giveUp();
-            else this.#decided(call, prepared);
-          } else if (prepared.kind === 'ready') calls.done(prepared);
+          if (!this.#isUnderWay(call)) {
+            if (prepared.kind === 'ready') calls.done(prepared);
+          } else if (prepared.kind === 'ready') this.#forward(call, prepared);
+          else this.#refuseDecided(call, prepared);
         },
         () => {
           // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
-          if (this.#call === call && !this.socket.destroyed) this.#giveUp();
+          if (this.#isUnderWay(call)) this.#giveUp();
         },
       );
-    } else this.#giveUp();
   }
-  #decided(call: LaneCall, decision: ReadyCall | RefusedCall): void {
-    if (decision.kind === 'ready') {
-      this.#state = 'asking';
-      call.forward(decision, this.#linesOf, this.#handler);
-      return;
-    }
-    if (decision.routed) call.failed(decision.problem.slug);
-    this.#answerProblem(call, decision.problem);
+  #forward(call: LaneCall, ready: ReadyCall): void {
+    this.#wasRefused = false;
+    this.#isCustomer = true;
+    this.#state = 'asking';
+    call.forward(ready, this.#linesOf, this.#handler);
+  }
+  #refuseDecided(call: LaneCall, { isStranger = false, problem, routed }: RefusedCall): void {
+    this.#isCustomer ||= !isStranger;
+    if (routed) call.failed(problem.slug);
+    this.#refuse(call, problem);
+  }
+  /** Tells a problem that cost nothing yet, in its turn: there may be thousands of them at the same moment. */
+  #refuse(call: LaneCall, problem: Problem): void {
+    this.#wasRefused = true;
+    this.#waitingProblem = problem;
+    this.#inTurn(() => this.#isUnderWay(call) && this.#tellWaiting());
+  }
+  #tellWaiting(): void {
+    const [call, problem] = [this.#call, this.#waitingProblem];
+    if (call === undefined || problem === undefined) return;
+    this.#waitingProblem = undefined;
+    this.#answerProblem(call, problem);
   }
 
   // The answer.
@@ -263,6 +304,7 @@ export class LaneConnection {
   #endCall(): void {
     if (this.#call !== undefined) this.#activity.ends();
     this.#call = undefined;
+    this.#waitingProblem = undefined;
   }
 
   // The ways out.
@@ -296,13 +338,17 @@ export class LaneConnection {
   #abandon(): void {
     const call = this.#call;
     if (call === undefined) return;
+    const refused = this.#waitingProblem;
     if (this.#state === 'asking') call.countForward('instance-unreachable');
     call.abort('aborted');
-    call.answered(this.#state === 'answering' ? undefined : 502);
+    if (refused) call.answered(problemKinds[refused.slug].status);
+    else call.answered(this.#state === 'answering' ? undefined : 502);
     this.#endCall();
   }
   /** The end is treated as by Node's server: a caller that sends no more wants no answer. */
   readonly #onEnd = (): void => {
+    // It may have come in one packet with the request.
+    this.#tellWaiting();
     this.#abandon();
     this.#state = 'ending';
     this.#waitingSinceMs = performance.now();

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { bearerToken } from '../../gateway/device-call.ts';
 import { laneHeaderNames, type ReadRequest, readLaneRequest } from './request.ts';
 
 const tenantId = 'aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb';
@@ -53,6 +54,10 @@ async function readByNode(bytes: Buffer): Promise<NodeReading> {
 const asNodeSays = (raw: readonly string[]): [string, string][] =>
   raw.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), raw[index + 1] ?? '']] : []));
 
+/** Why the ordinary way sees no token. */
+const faultOf = (authorization: string | undefined) =>
+  authorization === undefined ? 'none' : bearerToken(authorization) === undefined ? 'no-bearer' : undefined;
+
 /** Fails unless Node reads exactly this one request out of the bytes. */
 async function expectSameReading(bytes: Buffer, request: ReadRequest): Promise<void> {
   const { refused, requests } = await readByNode(bytes);
@@ -70,7 +75,10 @@ async function expectSameReading(bytes: Buffer, request: ReadRequest): Promise<v
     url: only.url,
     body: only.body,
     host: byName.get('host'),
-    authorization: byName.get('authorization'),
+    token: bearerToken(byName.get('authorization')) ?? '',
+    tokenFault: faultOf(byName.get('authorization')),
+    forwarded: byName.get('forwarded'),
+    forwardedFor: byName.get('x-forwarded-for'),
     accept: byName.get('accept'),
     acceptLanguage: byName.get('accept-language'),
     requestId: byName.get('x-request-id'),
@@ -83,7 +91,10 @@ async function expectSameReading(bytes: Buffer, request: ReadRequest): Promise<v
     url: `/t/${request.tenantId}/devices/${request.deviceId}/${request.call}`,
     body: '',
     host: request.host,
-    authorization: `Bearer ${request.token}`,
+    token: request.token,
+    tokenFault: request.tokenFault,
+    forwarded: request.forwarded,
+    forwardedFor: request.forwardedFor,
     accept: request.accept,
     acceptLanguage: request.acceptLanguage,
     requestId: request.requestId,
@@ -143,6 +154,22 @@ describe('the lane takes', () => {
   });
 });
 
+describe('the lane sees that there is no token', () => {
+  const line = `GET ${pathOf()} HTTP/1.1`;
+  test.each([
+    ['none', []],
+    ['no-bearer', ['Authorization: Basic dTpw']],
+    ['no-bearer', ['Authorization: Bearer']],
+    ['no-bearer', ['authorization: Bearer-ish a b']],
+    ['no-bearer', ['authorization: bearer a, b']],
+  ] as const)('%s: %s', async (tokenFault, lines) => {
+    const bytes = head(line, 'Host: a', ...lines);
+    const request = readLaneRequest(bytes);
+    expect(request).toMatchObject({ tokenFault, token: '' });
+    if (request !== undefined) await expectSameReading(bytes, request);
+  });
+});
+
 describe('the lane leaves to Node', () => {
   const line = `GET ${pathOf()} HTTP/1.1`;
   test.each<[string, Buffer]>([
@@ -171,9 +198,12 @@ describe('the lane leaves to Node', () => {
     ['a host with a user', head(line, 'Host: a@b', 'Authorization: Bearer t')],
     ['a host that a URL reads as a number', head(line, 'Host: 0x7f.1', 'Authorization: Bearer t')],
     ['a port that does not exist', head(line, 'Host: a:65536', 'Authorization: Bearer t')],
-    ['no token', head(line, 'Host: a')],
     ['two tokens', head(line, ...usual, 'authorization: Bearer t')],
-    ['another scheme', head(line, 'Host: a', 'Authorization: Basic t')],
+    ['two of another scheme', head(line, 'Host: a', 'Authorization: Basic t', 'authorization: Basic t')],
+    ['the scheme in lower case', head(line, 'Host: a', 'Authorization: bearer t')],
+    ['an empty token', head(line, 'Host: a', 'Authorization: Bearer ')],
+    ['a scheme with a tab', head(line, 'Host: a', 'Authorization: Basic\tt')],
+    ['an empty authorization', head(line, 'Host: a', 'Authorization: ')],
     ['a token of other characters', head(line, 'Host: a', 'Authorization: Bearer a,b')],
     ['a space before the colon', head(line, ...usual, 'Accept : a')],
     ['a folded value', head(line, ...usual, 'Accept: a\r\n b')],
@@ -232,19 +262,29 @@ const requests = fc
     tenant: guids,
     device: guids,
     host: fc.constantFrom('gateway.example.test', '127.0.0.1:8443', 'localhost'),
-    token: fc.stringMatching(/^[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}$/),
+    authorization: fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc
+          .stringMatching(/^[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}$/)
+          .map((token) => [`Authorization: Bearer ${token}`]),
+      },
+      { weight: 1, arbitrary: fc.constant([]) },
+      { weight: 2, arbitrary: printable.map((value) => [`Authorization: ${value}`]) },
+      { weight: 1, arbitrary: printable.map((value) => [`Authorization: bearer ${value}`]) },
+    ),
     more: fc.uniqueArray(headerLines, {
       maxLength: 5,
       selector: (line) => line.split(':')[0]?.toLowerCase(),
     }),
   })
-  .map(({ call, device, host, method, more, tenant, token }) => {
+  .map(({ authorization, call, device, host, method, more, tenant }) => {
     const fitting = call === 'recalculate' ? 'POST' : method;
     const length = fitting === 'POST' ? ['Content-Length: 0'] : [];
     return head(
       `${fitting} /t/${tenant}/devices/${device}/${call} HTTP/1.1`,
       `Host: ${host}`,
-      `Authorization: Bearer ${token}`,
+      ...authorization,
       ...length,
       ...more,
     );

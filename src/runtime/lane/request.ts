@@ -5,7 +5,7 @@
  */
 
 import type { DeviceCall } from '../../forwarding/calls.ts';
-import type { DeviceRole } from '../../gateway/device-call.ts';
+import { bearerToken, type DeviceRole, type TokenFault } from '../../gateway/device-call.ts';
 import { guidCharacters } from '../../routing/guid-words.ts';
 
 /** Content of a request's bytes. */
@@ -17,13 +17,18 @@ export interface ReadRequest {
   /** Lower case, from the path. */
   readonly tenantId: string;
   readonly deviceId: string;
+  /** Empty where the request shows no token: `tokenFault`. */
   readonly token: string;
+  readonly tokenFault: TokenFault | undefined;
   readonly host: string;
   readonly accept: string | undefined;
   readonly acceptLanguage: string | undefined;
   readonly requestId: string | undefined;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  /** What balancers write of their callers; it counts only where a trusted one sent it. */
+  readonly forwarded: string | undefined;
+  readonly forwardedFor: string | undefined;
 }
 
 /** Node's own bound on a head is as large (`--max-http-header-size`). */
@@ -133,6 +138,8 @@ const contentLengthBit = bit('content-length');
 const requestIdBit = bit('x-request-id');
 const traceparentBit = bit('traceparent');
 const tracestateBit = bit('tracestate');
+const forwardedBit = bit('forwarded');
+const forwardedForBit = bit('x-forwarded-for');
 
 function isPlainHost(value: string): boolean {
   const match = plainHost.exec(value);
@@ -143,11 +150,28 @@ interface ReadHeaders {
   seen: number;
   host: string;
   token: string;
+  tokenFault: TokenFault | undefined;
   accept: string | undefined;
   acceptLanguage: string | undefined;
   requestId: string | undefined;
   traceparent: string | undefined;
   tracestate: string | undefined;
+  forwarded: string | undefined;
+  forwardedFor: string | undefined;
+}
+
+/**
+ * `Bearer` and what follows it, or a value that is no bearer's by the rule of the ordinary way (`bearerToken`). False: it is
+ * one by that rule alone.
+ */
+function takeAuthorization(into: ReadHeaders, value: string): boolean {
+  into.tokenFault = undefined;
+  if (value.startsWith(scheme)) {
+    into.token = value.slice(scheme.length);
+    return into.token !== '';
+  }
+  into.tokenFault = 'no-bearer';
+  return plainValue.test(value) && bearerToken(value) === undefined;
 }
 
 /** False: this header is not one of the lane's, or not in this form. */
@@ -155,10 +179,7 @@ function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
   const own = bitOf.get(name) ?? bitOf.get(name.toLowerCase());
   if (own === undefined || (into.seen & own) !== 0) return false;
   into.seen |= own;
-  if (own === authorizationBit) {
-    into.token = value.slice(scheme.length);
-    return value.startsWith(scheme);
-  }
+  if (own === authorizationBit) return takeAuthorization(into, value);
   if (own === hostBit) {
     into.host = value;
     return isPlainHost(value);
@@ -171,6 +192,8 @@ function takeHeader(into: ReadHeaders, name: string, value: string): boolean {
   else if (own === requestIdBit) into.requestId = value;
   else if (own === traceparentBit) into.traceparent = value;
   else if (own === tracestateBit) into.tracestate = value;
+  else if (own === forwardedBit) into.forwarded = value;
+  else if (own === forwardedForBit) into.forwardedFor = value;
   return true;
 }
 
@@ -180,11 +203,14 @@ function readHeaders(text: string, start: number): ReadHeaders | undefined {
     seen: 0,
     host: '',
     token: '',
+    tokenFault: 'none',
     accept: undefined,
     acceptLanguage: undefined,
     requestId: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    forwarded: undefined,
+    forwardedFor: undefined,
   };
   for (let at = start; ; ) {
     const end = text.indexOf('\r\n', at);
@@ -205,10 +231,12 @@ export const hasPlainToken = ({ token }: ReadRequest): boolean => plainToken.tes
 /** The request that these bytes are, whole and alone; undefined: Node's parser has to look at them. */
 export function readLaneRequest(bytes: Buffer): ReadRequest | undefined {
   const request = readUnprovedRequest(bytes);
-  return request !== undefined && hasPlainToken(request) ? request : undefined;
+  return request !== undefined && (request.tokenFault !== undefined || hasPlainToken(request))
+    ? request
+    : undefined;
 }
 
-/** The same, but of the token only that it is not empty: `hasPlainToken`. */
+/** The same, but nothing is asked of the token: `hasPlainToken`, or why there is none. */
 export function readUnprovedRequest(bytes: Buffer): ReadRequest | undefined {
   if (!mayBeRequest(bytes)) return undefined;
   const text = bytes.toString('latin1');
@@ -228,12 +256,12 @@ function joinRequest(
   { call, deviceId, method, tenantId }: RequestLine,
   headers: ReadHeaders,
 ): ReadRequest | undefined {
-  const { token } = headers;
-  if ((headers.seen & hostBit) === 0 || token === '') return undefined;
+  if ((headers.seen & hostBit) === 0) return undefined;
   const hasLength = (headers.seen & contentLengthBit) !== 0;
   if (method === 'POST' ? !hasLength || call !== 'recalculate' : hasLength || call === 'recalculate')
     return undefined;
-  const { accept, acceptLanguage, host, requestId, traceparent, tracestate } = headers;
+  const { accept, acceptLanguage, forwarded, forwardedFor, host, requestId } = headers;
+  const { token, tokenFault, traceparent, tracestate } = headers;
   return {
     method,
     role: method === 'POST' ? 'Device.Write' : 'Device.Read',
@@ -241,11 +269,14 @@ function joinRequest(
     tenantId,
     deviceId,
     token,
+    tokenFault,
     host,
     accept,
     acceptLanguage,
     requestId,
     traceparent,
     tracestate,
+    forwarded,
+    forwardedFor,
   };
 }

@@ -10,12 +10,17 @@ import type { Instance } from '../../store/instances/instance.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { type CallSpan, callSpanName, isSampled, startCallSpan } from '../../telemetry/tracing.ts';
+import type { CallerOf } from '../node-caller.ts';
 import type { Activity } from '../node-connections.ts';
+import type { RefusalTurns } from '../node-refusal-turns.ts';
 import type { LaneRequest } from './reader.ts';
 
 export interface LaneServices {
   readonly pressure: Pressure;
   readonly calls: Pick<DeviceCalls, 'warm' | 'prepare' | 'done' | 'hashToken'>;
+  /** Address of the caller of a request on this connection, as on the ordinary way. */
+  readonly callerOf: CallerOf;
+  readonly refusals: RefusalTurns;
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
   /** A span for the share of calls that are traced. */
@@ -39,6 +44,8 @@ export interface ConnectionServices extends LaneServices {
 
 export interface LaneParts {
   readonly pressure: Pressure;
+  readonly callerOf: CallerOf;
+  readonly refusals: RefusalTurns;
   readonly calls: DeviceCalls;
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
@@ -58,17 +65,15 @@ const routes = {
 } as const;
 
 export function createLaneServices(parts: LaneParts): LaneServices {
-  const { calls, log, metrics, pressure, shadow, sockets, targetOf, traceShare, upstream } = parts;
+  const { callerOf, calls, log, metrics, pressure, refusals, shadow, sockets } = parts;
+  const { targetOf, traceShare, upstream } = parts;
   const answered = {
     compliance: metrics.requestsOf('data', routes.compliance),
     inventory: metrics.requestsOf('data', routes.inventory),
     recalculate: metrics.requestsOf('data', routes.recalculate),
   };
   return {
-    calls,
-    pressure,
-    upstream,
-    sockets,
+    ...{ calls, callerOf, pressure, refusals, sockets, upstream },
     targetOf,
     traced: ({ call, tenantId, traceparent }, { instanceId }) => {
       if (traceShare === 0 || !(isSampled(traceparent) || Math.random() < traceShare)) return undefined;
