@@ -57,6 +57,14 @@ const allowed: Readonly<Record<string, Readonly<Record<string, Allowance>>>> = {
   'src/admin/operators/sessions.ts': { createGroupCommit: 'only where a process shares it' },
   'src/connection/confirm-progress.ts': { renewConfirmation: 'it renews while its own request works' },
   'src/deadline.ts': { work: 'it is awaited beside the signal' },
+  'src/delivery/check-ins/fold.ts': {
+    createGroupCommit: 'only where a process shares it',
+    marking: 'only where a process shares it',
+  },
+  'src/delivery/check-ins/keeper.ts': {
+    createGroupCommit: 'only where a process shares it',
+    leasing: 'only where a process shares it',
+  },
   'src/delivery/intake.ts': {
     createGroupCommit: [2, 'only where a process shares it'],
     createSemaphore: 'only where a process shares it',

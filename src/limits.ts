@@ -505,3 +505,20 @@ export const silentAfterMs = 1_300;
 export const bucketKeySetsAtOnce = 60;
 /** Keys that are not fetched within it wait for the next alarm: what Entra does must not keep the snapshot from being written. */
 export const bucketKeySetsMs = 5_000;
+
+/** Check-ins that a process remembers; one costs some 100 bytes. */
+export const maxRememberedCheckIns = 500_000;
+/** Check-ins that are looked up together: one statement of some milliseconds. */
+export const checkInsLookedUpTogether = 128;
+/** Computers whose period has ended, of one event of the intake. */
+export const checkInsDueTogether = 100;
+/** Check-ins are remembered under a lease of so long, or a quarter of the period where that is shorter. */
+export const checkInLeaseMs = 15_000;
+/** Time before the end of a lease from which nothing is remembered under it, as a share of the lease. */
+export const checkInSafety = 0.2;
+/** Interval at which a process looks which periods have ended, or a sixteenth of the period where that is shorter. */
+export const checkInTickMs = 1_000;
+/** Interval at which somebody looks for marks that were left, or a sixteenth of the period where that is shorter. */
+export const checkInSweepMs = 5_000;
+/** Marks that are acted on in one turn. */
+export const checkInMarksAtOnce = 64;

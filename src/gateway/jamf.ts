@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono';
+import type { CheckIns } from '../delivery/check-ins/check-ins.ts';
 import type { Intake, PushedRecord } from '../delivery/intake.ts';
 import type { MissedEvents } from '../delivery/missed-events.ts';
 import { parseGuid } from '../ids.ts';
@@ -8,6 +9,7 @@ import { parseWebhook, readWebhook, type WebhookResult } from '../jamf/webhook.t
 import {
   inventoryBodyBytes,
   inventoryUnpackedBytes,
+  namedInBulk,
   pushHeldBytes,
   smallBodyBytes,
   unpackerBytes,
@@ -34,6 +36,8 @@ import { unpackedChunks } from './unpacked-chunks.ts';
 /** The data listener's Jamf side (contract section 5). */
 export interface JamfSideOptions extends Shares {
   readonly intake: Intake;
+  /** Absent where no check-in is folded. */
+  readonly checkIns?: CheckIns;
   /** Absent where nothing outlives a request (Workers). */
   readonly missed?: Pick<MissedEvents, 'note'>;
   readonly keys: InstanceKeys;
@@ -257,9 +261,12 @@ async function takeWebhook(
       { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId, 'jamf.event': event },
       c.req.header('traceparent'),
       () =>
-        committed(options, sender, ids, () =>
-          options.intake.markDue({ ...sender, traceparent: currentTraceparent() }, ids),
-        ),
+        committed(options, sender, ids, () => {
+          const origin = { ...sender, traceparent: currentTraceparent() };
+          return options.checkIns && event === 'ComputerCheckIn' && ids.length <= namedInBulk
+            ? options.checkIns.take(origin, ids)
+            : options.intake.markDue(origin, ids);
+        }),
     );
   }
   recordIgnored(sender, event, ignored, options);

@@ -8,6 +8,8 @@ import { notProvisioned, watchPartners } from '../connection/partner-watch.ts';
 import { watchPermissions } from '../connection/permission-watch.ts';
 import { createReseal } from '../connection/reseal.ts';
 import { keepSubscriptions } from '../connection/subscriptions/keep-subscriptions.ts';
+import { sweepMs } from '../delivery/check-ins/check-ins.ts';
+import { recoverCheckIns } from '../delivery/check-ins/recover.ts';
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
@@ -130,6 +132,7 @@ const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): B
 
 const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundWork[] => [
   ofAll(watchEveryMs, 'watching', () => recordWatch(sql)),
+  ofAll(sweepMs(config.checkInSeconds), 'check-ins.recovery', () => recoverCheckIns(sql, log)),
   ofAll(watchPollMs, 'approvals', () => settleApprovals(sql)),
   ofAll(watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)),
   ofAll(signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)),

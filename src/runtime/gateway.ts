@@ -6,7 +6,9 @@ import { monotonicMs } from '../clock.ts';
 import { type ConnectionAccess, createAccess } from '../connection/access.ts';
 import type { ConsentOptions } from '../connection/consent.ts';
 import { accessByType, createOwnBroker, tenantCredentials } from '../connection/tenant-credentials.ts';
-import { createIntake, type IntakeOptions } from '../delivery/intake.ts';
+import { createDeferring } from '../delivery/check-ins/defer.ts';
+import { createFolding } from '../delivery/check-ins/fold.ts';
+import { createIntake, type Intake, type IntakeOptions } from '../delivery/intake.ts';
 import { createMissedEvents, type MarkKeeper } from '../delivery/missed-events.ts';
 import type { IssuedTokens } from '../entra/issued-tokens.ts';
 import { createKeySource, type KeySource, type LastKnownKeys } from '../entra/keys.ts';
@@ -38,6 +40,7 @@ import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimit, type SharedRate } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
+import { newId } from '../ids.ts';
 import type { After, Sharing } from '../joining.ts';
 import { bodiesHeldBytes, consentVisitsPerSecond, longestHeldMs, notificationsHeldBytes } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -202,6 +205,18 @@ function composeDeviceCalls(
   });
 }
 
+/** Check-ins that say nothing new; each runtime keeps them where it can. */
+function composeCheckIns(parts: GatewayParts, intake: Intake) {
+  const { checkInSeconds: periodSeconds } = parts.config;
+  if (periodSeconds === 0) return {};
+  const { log, sql } = parts;
+  if (parts.sharing === 'request') {
+    return { checkIns: createDeferring({ sql, intake, periodSeconds, onDue: parts.intake.onDue }) };
+  }
+  const folding = createFolding({ sql, intake, log, periodSeconds, newId, now: monotonicMs });
+  return { checkIns: folding, folding };
+}
+
 function composeServices(parts: GatewayParts) {
   const { config, confirmations, log, metrics, send, sql } = parts;
   const now = confirmations?.now ?? monotonicMs;
@@ -240,6 +255,7 @@ function composeServices(parts: GatewayParts) {
   const attempts = createAttempts();
   return {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
+    ...composeCheckIns(parts, intake),
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
     instanceKeys: createInstanceKeys(sql, {
@@ -265,6 +281,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   const { config, facts, log, metrics, respond, sha256, sql } = parts;
   const {
     attempts,
+    checkIns,
     deviceCalls,
     forward,
     instanceKeys,
@@ -285,6 +302,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   addJamfRoutes(app, {
     ...{ intake, facts, log, metrics, pressure, turns },
     ...(missed ? { missed } : {}),
+    ...(checkIns ? { checkIns } : {}),
     keys: instanceKeys,
     attempts,
     requests: shareOf(parts, { inAll: config.connections, what: 'requests', part: 'instance' }),

@@ -78,6 +78,7 @@ import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
 import { adminUrlOf } from './operators.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
+import { every } from './works.ts';
 
 export interface RunningGateway {
   /** Base URLs; a process that only delivers has one for probes. */
@@ -499,6 +500,13 @@ interface Answering {
   readonly onDraining: () => void;
 }
 
+/** Has check-ins read whose period has ended, until the end. */
+function foldCheckIns({ folding }: Gateway, log: Log, stack: AsyncDisposableStack): void {
+  if (!folding) return;
+  stack.defer(folding.stop);
+  stack.defer(every(log, folding.tickMs, 'check-ins', folding.tick));
+}
+
 /**
  * Begins to take notifications, to answer and to deliver; without the database it answers from the snapshot, where there is
  * a good one, and does the rest when the database is there.
@@ -518,6 +526,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
     readiness.notReady('starting');
   }
   serve(composed);
+  foldCheckIns(gateway, started.log, stack);
   stack.defer(() => gateway.missed?.stop());
   await gateway.missed?.start();
   const newest = await newestMigration();

@@ -72,6 +72,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   operatorAudience: 'Operators',
   upstreamAllow: 'Reading from Jamf Pro',
   pollSeconds: 'Reading from Jamf Pro',
+  checkInSeconds: 'Reading from Jamf Pro',
   reconcileSeconds: 'Reading from Jamf Pro',
   jamfConcurrency: 'Reading from Jamf Pro',
   ratePerInstance: 'Reading from Jamf Pro',

@@ -535,6 +535,11 @@ export const settings = {
     'between two polls of an instance by report date; 0: none',
     number(900, 0, 86_400),
   ),
+  checkInSeconds: setting(
+    'ESPALIER_CHECK_IN_SECONDS',
+    'a `ComputerCheckIn` within so long after the last read is folded into one read at the end of the period; 0: off',
+    number(900, 0, 86_400),
+  ),
   reconcileSeconds: setting(
     'ESPALIER_RECONCILE_SECONDS',
     'between two full reconciliations of an instance; 0: only when asked for',

@@ -263,6 +263,35 @@ export const watch = pgTable('watch', {
   watchedAt: at('watched_at').notNull().defaultNow(),
 });
 
+/** Processes that remember check-ins (store/computers/check-in-marks.ts), while they live. */
+export const checkInKeepers = pgTable('check_in_keepers', {
+  keeperId: uuid('keeper_id').primaryKey(),
+  /** End of the lease: one that ran out may have lost what it remembered. */
+  until: at('until').notNull(),
+});
+
+/** A process remembers check-ins of this instance; written before the first of them is answered. */
+export const checkInMarks = pgTable(
+  'check_in_marks',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    instanceId: uuid('instance_id').notNull(),
+    keeperId: uuid('keeper_id').notNull(),
+    /** A process that marks anew what it has just begun to unmark writes a later one. */
+    generation: integer('generation').notNull(),
+    /** `ESPALIER_CHECK_IN_SECONDS` of that process. */
+    periodSeconds: integer('period_seconds').notNull(),
+    markedAt: at('marked_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.instanceId, t.keeperId] }),
+    foreignKey({
+      columns: [t.tenantId, t.instanceId],
+      foreignColumns: [instances.tenantId, instances.instanceId],
+    }).onDelete('cascade'),
+  ],
+);
+
 /** Stage one: a computer that is due to be read from its instance. */
 export const computers = pgTable(
   'computers',
@@ -290,6 +319,8 @@ export const computers = pgTable(
     reportAt: at('report_at'),
     /** Time of reading, for a record that was read and had no date; else null. */
     readAt: at('read_at'),
+    /** Begin of the last read whose record was taken in; null: none yet, or the instance did not know the computer. */
+    lastReadAt: at('last_read_at'),
     udid: text('udid'),
     serialNumber: text('serial_number'),
     /** Time from which the computer is worked on; null: it is not due. */

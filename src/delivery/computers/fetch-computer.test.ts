@@ -21,6 +21,7 @@ const rowOf = (jamfComputerId: number): DueComputer => ({
   background: false,
   needsInstance: false,
   attempts: 0,
+  leasedAt: new Date(0),
   traceparent: null,
 });
 

@@ -199,6 +199,7 @@ describe('reading a computer in mode conditional-access', () => {
     background: false,
     needsInstance: false,
     attempts: 0,
+    leasedAt: new Date(0),
     traceparent: null,
   };
   const instance = { compliance: { source: 'smart-group' } } as Instance;

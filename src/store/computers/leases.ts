@@ -42,6 +42,8 @@ export interface DueComputer extends Row<typeof dueColumns> {
    * null: it knows it.
    */
   readonly notFoundForMs: number | null;
+  /** Time of the lease by the database's clock: whatever is read under it is read later. */
+  readonly leasedAt: Date;
 }
 
 /**
@@ -113,7 +115,7 @@ export const leaseComputers = (
   from due
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
   returning ${columns(sql, dueColumns, 'c')},
-    (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs"`;
+    (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs", now() as "leasedAt"`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */
 export const renewComputers = (sql: Sql, held: readonly Held<DueComputer>[]) => sql`
@@ -257,9 +259,10 @@ export async function settleComputers(
         ${settled.map(({ reportAt }) => reportAt?.toISOString() ?? null)}::timestamptz[],
         ${settled.map(({ udid }) => udid)}::text[], ${settled.map(({ serialNumber }) => serialNumber)}::text[],
         ${booleans(settled.map(({ gone }) => gone))}::text[]::bool[], ${settled.map(({ againInSeconds }) => againInSeconds)}::float8[],
-        ${settled.map(({ readInSeconds }) => readInSeconds)}::float8[])
+        ${settled.map(({ readInSeconds }) => readInSeconds)}::float8[],
+        ${settled.map(({ row }) => row.leasedAt.toISOString())}::timestamptz[])
         as found(tenant_id, instance_id, jamf_computer_id, revision, by_read, known, report_at, udid, serial_number, gone,
-          again, read_in)
+          again, read_in, leased_at)
     )
     update computers c set lease_until = null, lease_owner = null, last_error = null, not_found_since = null,
       updated_at = now(), attempts = case when found.again is not null then c.attempts + 1 when ${readLeft} then c.attempts else 0 end,
@@ -272,6 +275,9 @@ export async function settleComputers(
       report_at = case when found.known then found.report_at else c.report_at end,
       read_at = case when not found.known then c.read_at
                      when found.by_read and ${trustedAt(tx, tx`found.report_at`)} is null then now() end,
+      -- By the lease, which is before the read: a check-in after it may tell of more than was read.
+      last_read_at = case when not found.by_read then c.last_read_at
+                          when found.known and not found.gone then found.leased_at end,
       udid = coalesce(found.udid, c.udid), serial_number = coalesce(found.serial_number, c.serial_number),
       gone_at = case when found.gone then now() end,
       pushed_record = case when c.wanted_revision > found.revision then c.pushed_record end,
