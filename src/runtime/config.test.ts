@@ -29,6 +29,7 @@ describe('configuration', () => {
       publicUrl: 'https://localhost:8443',
       tls: 'on',
       pollSeconds: 900,
+      checkInSeconds: 900,
     });
     expect(result.config.dataListen).toEqual({ host: '0.0.0.0', port: 8443 });
     expect([...result.config.clouds.keys()]).toEqual(['public', 'usgov', 'usgov-dod', 'china']);
@@ -42,6 +43,7 @@ describe('configuration', () => {
       ESPALIER_PUBLIC_URL: 'http://x',
       ESPALIER_TLS: 'maybe',
       ESPALIER_POLL_SECONDS: '-1',
+      ESPALIER_CHECK_IN_SECONDS: '15m',
       ESPALIER_SECRETS_KEY: 'c2hvcnQ=',
       ESPALIER_ENTRA_CLIENT_ID: 'me',
       ESPALIER_UPSTREAM_ALLOW: '10.0.0.0/8,///',
@@ -56,6 +58,7 @@ describe('configuration', () => {
         'ESPALIER_PUBLIC_URL',
         'ESPALIER_TLS',
         'ESPALIER_POLL_SECONDS',
+        'ESPALIER_CHECK_IN_SECONDS',
         'ESPALIER_SECRETS_KEY',
         'ESPALIER_ENTRA_CLIENT_ID',
         'ESPALIER_UPSTREAM_ALLOW',

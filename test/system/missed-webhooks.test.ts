@@ -69,7 +69,7 @@ describe('webhooks that were answered 503 while the database was away', () => {
     scene.data(`/jamf/${id}/webhooks`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-api-key': key },
-      body: webhookBody('ComputerCheckIn', computer),
+      body: webhookBody('ComputerInventoryCompleted', computer),
     });
   const told = (deviceId: string) =>
     scene.world.cloud('public').intune.device(tenantId, deviceId).history.at(-1)?.complianceStatus;

@@ -52,7 +52,7 @@ describe('a gateway whose database connections are all taken', () => {
       headers: { 'content-type': 'application/json', 'x-api-key': berlin.key },
       body,
     });
-  const webhook = (computer: number) => send('webhooks', webhookBody('ComputerCheckIn', computer));
+  const webhook = (computer: number) => send('webhooks', webhookBody('ComputerInventoryCompleted', computer));
   const call = (deviceId: string) =>
     scene.data(`/t/${tenantId}/devices/${deviceId}/compliance`, {
       headers: { authorization: `Bearer ${token}` },

@@ -28,6 +28,8 @@ describe('routing', () => {
           },
         ],
       },
+      // A check-in is read at once here.
+      environment: { ESPALIER_CHECK_IN_SECONDS: '0' },
     });
     [tenantId] = scene.world.tenants.map((tenant) => tenant.tenantId) as [string];
     const instances = await connectTenant(scene, tenantId);

@@ -166,7 +166,7 @@ describe('a gateway that is killed and started while its database is away', () =
     return scene.data(`/jamf/${id}/webhooks`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-api-key': key },
-      body: webhookBody('ComputerCheckIn', computer),
+      body: webhookBody('ComputerInventoryCompleted', computer),
     });
   };
   const push = (name: string): Promise<Answer> => {
