@@ -73,6 +73,8 @@ export const recordBytesTogether = 512 * 1024;
 export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
 /** What unpacking a gzip holds beside its records: zlib's window, and chunks on their way in and out. */
 export const unpackerBytes = 128 * 1024;
+/** All that a packed push may come to hold: of each of its records only what is kept, once as it came and once among those that wait. */
+export const packedHeldBytes = unpackerBytes + 2 * recordLimits.keptBytes + recordBytesTogether;
 /** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
 export const bodiesHeldBytes = 256 * mebibyte;
 /** A request of a Worker that was cut off holds its share of requests and bodies this long; most of them end within seconds. */
@@ -105,7 +107,9 @@ export const bodyIdleMs = 10_000;
 export const bodyTotalMs = 60_000;
 /** An answer that does not need the rest of its request's body lets it pass for so long, and no longer. */
 export const answerAfterBodyMs = 1_000;
-export const answerAfterBodyBytes = 64 * mebibyte;
+export const answerAfterBodyBytes = 16 * mebibyte;
+/** All such bodies together: a fraction of a core with TLS, and far more than honest callers send in vain. */
+export const passedBodyBytesPerSecond = 32 * mebibyte;
 /** A connection that is closed for what came on it is read so long: a reset would take the last answer away (RFC 9112, 9.6). */
 export const lingerMs = 2_000;
 /** Time of one turn of the event loop for refusals: a call of somebody else takes some four turns. */

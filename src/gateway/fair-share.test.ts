@@ -31,6 +31,21 @@ describe('a fair share', () => {
     expect(take(partOf('late', 'x'), 10)).toMatchObject({ slug: 'rate-limited' });
   });
 
+  it('is crowded from half of it on, for the part, its tenant and all', () => {
+    const { give, isCrowded, partOf, take } = share();
+    const [part, beside, other] = [partOf('a', 'one'), partOf('a', 'two'), partOf('b', 'one')];
+    take(part, 5);
+    expect(isCrowded(part)).toBe(false);
+    take(part, 1);
+    expect([isCrowded(part), isCrowded(beside), isCrowded(other)]).toEqual([true, false, false]);
+    take(beside, 5);
+    expect([isCrowded(beside), isCrowded(other)]).toEqual([true, false]);
+    give(part, 6);
+    expect([isCrowded(part), isCrowded(beside)]).toEqual([false, false]);
+    for (let nth = 0; nth < 6; nth += 1) take(partOf(`tenant ${nth}`, 'x'), 6);
+    expect(isCrowded(other)).toBe(true);
+  });
+
   it('is there again when it is given back, and what was refused took nothing', () => {
     const { give, partOf, take } = share();
     const part = partOf('a', 'one');

@@ -29,6 +29,8 @@ export interface FairShare {
   /** Takes so much; a problem: it is not to be had, and nothing was taken. */
   take(part: PartUse, amount?: number): Problem | undefined;
   give(part: PartUse, amount?: number): void;
+  /** True where more than half is taken of what the part, its tenant or all together may hold. */
+  isCrowded(part: PartUse): boolean;
 }
 
 export interface FairShareOptions {
@@ -93,6 +95,8 @@ export function createFairShare({
       all.held += amount;
       return undefined;
     },
+    isCrowded: (part) =>
+      part.held > ofPart / 2 || part.tenant.held > ofTenant / 2 || (!isOpen && all.held > inAll / 2),
     give: (part, amount = 1) => {
       part.held -= amount;
       part.tenant.held -= amount;

@@ -10,6 +10,7 @@ import {
   inventoryBodyBytes,
   inventoryUnpackedBytes,
   namedInBulk,
+  packedHeldBytes,
   pushHeldBytes,
   smallBodyBytes,
   unpackerBytes,
@@ -110,6 +111,8 @@ interface Entrance {
   readonly of: 'webhook' | 'push';
   /** Bytes that it holds in memory at first. */
   readonly bytes: number;
+  /** Bytes that it may come to hold; default: no more. */
+  readonly mostBytes?: number;
   /** The computers that it names, where it is refused; undefined: that cannot be told quickly. */
   readonly named: () => Promise<readonly number[] | undefined>;
 }
@@ -153,7 +156,7 @@ async function letIn(
   const place = isShed
     ? shedProblem
     : waitSeconds === undefined
-      ? takePlace(options, sender, entrance.bytes)
+      ? takePlace(options, sender, entrance.bytes, entrance.mostBytes)
       : tooFast(waitSeconds);
   if (!('leave' in place)) {
     if (entrance.of === 'webhook') await noteRefused(options, sender, entrance);
@@ -346,11 +349,11 @@ export function addJamfRoutes(app: Hono<ListenerEnv>, options: JamfSideOptions):
     return letIn(c, options, entrance, (sender) => takeWebhook(c, options, sender));
   });
   app.post('/jamf/:instanceId/inventory', (c) => {
-    const bytes =
+    const held =
       codingOf(c) === 'gzip'
-        ? unpackerBytes
-        : heldBytes(c, options, { most: pushHeldBytes, unsaid: pushHeldBytes });
-    const entrance: Entrance = { of: 'push', bytes, named: async () => [] };
+        ? { bytes: unpackerBytes, mostBytes: packedHeldBytes }
+        : { bytes: heldBytes(c, options, { most: pushHeldBytes, unsaid: pushHeldBytes }) };
+    const entrance: Entrance = { of: 'push', ...held, named: async () => [] };
     return letIn(c, options, entrance, (sender, place) => takeInventory(c, options, sender, place));
   });
 }

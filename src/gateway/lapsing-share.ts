@@ -50,6 +50,10 @@ export function createLapsingShare(options: LapsingShareOptions): FairShare {
       else ofPart.set(part, [one]);
       return undefined;
     },
+    isCrowded: (part) => {
+      lapse();
+      return share.isCrowded(part);
+    },
     // What lapsed already is not given back twice.
     give: (part, amount = 1) => {
       const one = ofPart.get(part)?.find((other) => other.amount === amount);

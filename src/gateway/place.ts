@@ -19,11 +19,16 @@ export interface Shares {
   readonly bodies: FairShare;
 }
 
-/** Takes a place for a request and so many bytes of its body. A problem: there is none, and nothing is held. */
+/**
+ * Takes a place for a request and so many bytes of its body. A problem: there is none, and nothing is held. `mostBytes` is what
+ * the body may come to hold. It is taken from the beginning once much is held already, for a body that finds no more room in
+ * its middle was unpacked and read in vain, which costs more than many refusals at the entrance.
+ */
 export function takePlace(
   { bodies, requests }: Shares,
   { instanceId, tenantId }: { readonly tenantId: string; readonly instanceId: string },
   bytes: number,
+  mostBytes = bytes,
 ): Place | Problem {
   const request = requests.partOf(tenantId, instanceId);
   const body = bodies.partOf(tenantId, instanceId);
@@ -40,7 +45,7 @@ export function takePlace(
     held = to;
     return undefined;
   };
-  const full = grow(bytes);
+  const full = grow(bodies.isCrowded(body) ? mostBytes : bytes);
   if (full !== undefined) {
     requests.give(request);
     return full;

@@ -1,10 +1,11 @@
 /** One instance whose requests hang holds its share of the intake and no more, and what it is refused is not lost. */
 
-import type { ClientRequest } from 'node:http';
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { constants, gzipSync } from 'node:zlib';
+import { constants, createGzip, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { recordLimits } from '../../src/limits.ts';
+import { recordLimits, recordsTogether } from '../../src/limits.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -226,18 +227,67 @@ describe('an instance whose packed pushes hang', () => {
     await eventually(async () => expect((await push(berlin, gzipSync(large(2)))).status).toBe(202));
   }, 60_000);
 
-  it('is told how many records were taken before one that found no room', async () => {
+  it('is refused at the entrance, before anything is unpacked, when what it may hold is not to be had', async () => {
     await fill();
-    const before = Array.from({ length: 200 }, (_, at) => `{"id":${1_000 + at}}`);
-    const cut = await push(berlin, gzipSync([...before, large(2_000), '{"id":2001}'].join('\n')));
-    expect([cut.status, cut.json.detail]).toEqual([
+    const many = Array.from({ length: 1_000 }, (_, at) => `{"id":${50_000 + at}}`).join('\n');
+    const refused = await push(berlin, gzipSync(many));
+    expect([refused.status, refused.json.detail]).toEqual([
       429,
-      'Too many large bodies of this instance are under way. The 200 records before were accepted.',
+      'Too many large bodies of this instance are under way.',
     ]);
-    expect(Number(cut.headers['retry-after'])).toBeGreaterThanOrEqual(1);
-    const stored = await scene.database.sql`
-      select count(*)::int as rows from computers where instance_id = ${berlin.id} and jamf_computer_id >= 1000`;
-    expect(stored[0]).toEqual({ rows: 200 });
+    letGo();
+    await eventually(async () => expect((await push(berlin, gzipSync(many))).status).toBe(202));
+  }, 60_000);
+
+  it('is told how many records were taken before one that found no room', async () => {
+    // They are let in while there is room, and want more than is left when all of it is held.
+    const ids = [1_000, 2_000, 3_000];
+    const cut = ids.map((from) => {
+      const packing = createGzip();
+      const sent = request(`${scene.gateway.data}/jamf/${berlin.id}/inventory`, {
+        method: 'POST',
+        agent: false,
+        ca: scene.trust,
+        headers: headersOf(berlin),
+      });
+      sent.on('error', () => undefined);
+      const answer = once(sent, 'response').then(async ([response]: IncomingMessage[]) => ({
+        status: response?.statusCode,
+        retryAfter: response?.headers['retry-after'],
+        json: JSON.parse((await response?.toArray())?.join('') ?? ''),
+      }));
+      packing.pipe(sent);
+      packing.write(Array.from({ length: 200 }, (_, at) => `{"id":${from + at}}\n`).join(''));
+      packing.flush();
+      return { packing, answer, from };
+    });
+    const stored = async () => {
+      const [row] = await scene.database.sql`
+        select count(*)::int as rows from computers where instance_id = ${berlin.id} and jamf_computer_id between 1000 and 9999`;
+      return row?.rows;
+    };
+    // Those of the first lots.
+    await eventually(async () => expect(await stored()).toBe(ids.length * recordsTogether));
+    // A body that is silent is given up.
+    const alive = setInterval(() => {
+      for (const { packing } of cut) {
+        packing.write('\n');
+        packing.flush();
+      }
+    }, 1_000);
+    await fill().finally(() => clearInterval(alive));
+    for (const { from, packing } of cut) packing.end(`${large(from + 500)}\n${large(from + 501)}\n`);
+    const answers = await Promise.all(cut.map(({ answer }) => answer));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { json, retryAfter } of refused) {
+      // The first of the two large ones may have found room.
+      expect(json.detail).toMatch(
+        /^Too many large bodies of this instance are under way\. The 20[01] records before were accepted\.$/,
+      );
+      expect(Number(retryAfter)).toBeGreaterThanOrEqual(1);
+    }
+    expect(await stored()).toBeGreaterThanOrEqual(ids.length * 200);
     letGo();
   }, 60_000);
 
