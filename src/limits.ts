@@ -144,6 +144,10 @@ export const leaseMs = 12_000;
 export const leaseRenewMs = 3_000;
 /** Between two looks for due schedules when no notification came. */
 export const pollDueMs = 250;
+/** Between two surveys of all schedules; with the time in which a process takes one up, it is less than a minute. */
+export const surveyPeriodMs = 45_000;
+/** A survey that took long because the database was ill must not leave what is missing unseen for hours. */
+export const maxSurveyRestMs = 15 * 60_000;
 /** Two keys of an instance may be live at once, so that one can replace the other (contract section 5). */
 export const liveKeysPerInstance = 2;
 /** A route read from the database serves this long before it is looked at again. */

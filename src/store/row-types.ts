@@ -95,3 +95,6 @@ export interface StoredApplication {
 /** How an authority proves that a name is ours (RFC 8555 section 8.3, RFC 8737). */
 export const challengeKinds = ['http-01', 'tls-alpn-01'] as const;
 export type ChallengeKind = (typeof challengeKinds)[number];
+
+/** Reports of a tenant; computers of an instance that wait for a read, and those whose pushed record says all. */
+export type ScheduleKind = 'report' | 'read' | 'pushed';

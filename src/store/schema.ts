@@ -30,6 +30,7 @@ import type {
   PermissionSummary,
   ReportState,
   Role,
+  ScheduleKind,
   StoredApplication,
   SubscribedResource,
   SubscriptionState,
@@ -351,6 +352,39 @@ export const computers = pgTable(
     check('computers_due_has_time', sql`wanted_revision <= done_revision or next_try_at is not null`),
   ],
 );
+
+/**
+ * When each schedule of delivery is looked at next: no row of `computers` or `reports` is due before an entry of its
+ * schedule. Triggers add entries (migration 0026_schedules), `store/schedules.ts` ends them. A schedule may have several, so
+ * that no writer ever waits for another one, and no foreign key: an entry without rows ends when it comes due.
+ */
+export const schedules = pgTable(
+  'schedules',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    /** The nil id for reports. */
+    instanceId: uuid('instance_id').notNull(),
+    kind: text('kind').$type<ScheduleKind>().notNull(),
+    background: boolean('background').notNull(),
+    dueAt: at('due_at').notNull(),
+    entryId: uuid('entry_id').notNull().defaultRandom(),
+  },
+  (t) => [
+    primaryKey({
+      name: 'schedules_pk',
+      columns: [t.tenantId, t.instanceId, t.kind, t.background, t.dueAt, t.entryId],
+    }),
+    // Partial, so that no plan looks for one schedule in the order of time.
+    index('schedules_computers').on(t.dueAt).where(sql`kind in ('read', 'pushed')`),
+    index('schedules_reports').on(t.dueAt).where(sql`kind = 'report'`),
+  ],
+);
+
+/** One row: when the next survey of all schedules is due, by whichever process takes it. */
+export const scheduleSurvey = pgTable('schedule_survey', {
+  one: boolean('one').primaryKey().default(true),
+  nextAt: at('next_at').notNull().defaultNow(),
+});
 
 /** Claims of all instances on a device: each is kept, and the winner becomes the route. */
 export const claims = pgTable(

@@ -7,6 +7,7 @@ import { beginConnection } from '../../src/simulator/microsoft/partner-lifecycle
 import type { World } from '../../src/simulator/world.ts';
 import { appliedMigration } from '../../src/store/migration-journal.ts';
 import { createEmptyDatabase, type TestDatabase } from '../harness/database.ts';
+import { unscheduled } from '../harness/due-rows.ts';
 import { eventually } from '../harness/eventually.ts';
 import { callerToken, type Scene, sendWebhook, startScene } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
@@ -128,6 +129,10 @@ describe('a database of an older version', () => {
       Northwind: 'new',
       Litware: 'disabled',
     });
+  });
+
+  it('has an entry for each schedule of what waits', async () => {
+    expect(await unscheduled(scene.database.sql)).toBe(0);
   });
 
   it('has a history whose chains are whole', async () => {
