@@ -13,6 +13,7 @@ import { recoverCheckIns } from '../delivery/check-ins/recover.ts';
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
+import { surveySchedules } from '../delivery/stage/survey-schedules.ts';
 import { importedReadPollMs, moveTurnMs, resealPauseMs, resealPollMs, watchEveryMs } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { readImported } from '../routing/imports/read-imported.ts';
@@ -45,6 +46,7 @@ const shadowPollMs = 2_000;
 const shadowWriteMs = 1_000;
 /** Retention is counted in days, so a process that lives shorter than this need not trim anything. */
 const trimPollMs = 5 * 60_000;
+const surveyPollMs = 10_000;
 
 export interface BackgroundParts {
   readonly config: Config;
@@ -133,6 +135,7 @@ const workOfRouting = ({ config, gateway, log, moves, sql }: BackgroundParts): B
 const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundWork[] => [
   ofAll(watchEveryMs, 'watching', () => recordWatch(sql)),
   ofAll(sweepMs(config.checkInSeconds), 'check-ins.recovery', () => recoverCheckIns(sql, log)),
+  ofAll(surveyPollMs, 'schedules.survey', () => surveySchedules(sql, log, monotonicMs)),
   ofAll(watchPollMs, 'approvals', () => settleApprovals(sql)),
   ofAll(watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)),
   ofAll(signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)),

@@ -139,15 +139,29 @@ export function reportStoreConformance(name: string, open: () => Promise<ReportS
     it('keeps fresh and background schedules apart', async () => {
       await subject.set(tenantId, [a, b], {});
       await subject.change(tenantId, b, { background: true });
-      const schedules = (await subject.store.survey()).filter(
-        ({ schedule }) => schedule.tenantId === tenantId,
-      );
+      const schedules = (await subject.store.look()).filter(({ schedule }) => schedule.tenantId === tenantId);
       expect(schedules.map(({ dueInMs, schedule }) => [schedule.background, dueInMs]).sort()).toEqual([
         [false, 0],
         [true, 0],
       ]);
       expect(idsOf(await lease(p))).toEqual([a]);
       expect(idsOf(await lease(p, 100, true))).toEqual([b]);
+    });
+
+    it('tells of a schedule as long as something of it is due', async () => {
+      const dueInMs = async () =>
+        (await subject.store.look())
+          .filter(({ schedule }) => schedule.tenantId === tenantId)
+          .map((one) => one.dueInMs);
+      await subject.set(tenantId, [a, b], {});
+      const schedule = { tenantId, background: false };
+      const [first, second] = [await lease(p, 1), await lease(p, 1)];
+      await subject.store.settleSchedules([schedule]);
+      expect(await dueInMs(), 'both are in work').toEqual([0]);
+      await settle(p, first, { state: 'held', waitSeconds: 60 });
+      await settle(p, second, { state: 'completed', waitSeconds: null });
+      await subject.store.settleSchedules([schedule]);
+      expect((await dueInMs())[0]).toBeGreaterThan(50_000);
     });
 
     it('gives a row away when its lease has run out, and then heeds only the new holder', async () => {

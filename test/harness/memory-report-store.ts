@@ -109,7 +109,7 @@ export function createMemoryReports(
     return [...leased, ...openOnes.flatMap((row) => siblingsOf(holder, row, laterMs))];
   };
 
-  const survey = (): DueSchedule[] => {
+  const look = (): DueSchedule[] => {
     const nowMs = statement();
     const schedules = new Map<string, DueSchedule>();
     for (const { background, nextTryAtMs, tenantId } of table.values()) {
@@ -181,7 +181,9 @@ export function createMemoryReports(
 
   return {
     store: (onDue) => ({
-      survey: async () => survey(),
+      look: async () => look(),
+      // It looks at the rows themselves, and has no table of schedules that could lag behind them.
+      settleSchedules: async () => undefined,
       lease,
       renew: async (held) => renew(held),
       storeMessage: async (holder, message) => madeDurable(storeMessage(holder, message)),

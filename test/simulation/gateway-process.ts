@@ -110,7 +110,8 @@ function watchedStore(
   const { database, laws, trace } = world;
   const store = database.reports.store(onDue);
   return {
-    survey: () => query(store.survey),
+    look: () => query(store.look),
+    settleSchedules: (schedules) => query(() => store.settleSchedules(schedules)),
     lease: (holder, shares) =>
       query(async () => {
         const before = new Map(database.reports.rows().map((row) => [row.deviceId, row]));

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { surveyComputers } from '../../src/store/computers/leases.ts';
-import { surveyReports } from '../../src/store/reports/leases.ts';
+import { lookAtSchedules } from '../../src/store/schedules.ts';
 import { inScope, shardOf } from '../../src/store/tenant-scope.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -46,12 +45,12 @@ describe('a shard', () => {
       select tenant_id, tenant_id, 1, 1, 0, 0, false, now() from tenants`;
     const tenantsOf = (found: readonly { readonly schedule: { readonly tenantId: string } }[]) =>
       found.map(({ schedule }) => schedule.tenantId).sort();
-    expect(tenantsOf(await surveyComputers(sql))).toEqual([...ids].sort());
+    expect(tenantsOf(await lookAtSchedules(sql, 'computers'))).toEqual([...ids].sort());
     for (let shard = 0; shard < 3; shard += 1) {
       const own = ids.filter((id) => shardOf(id, 3) === shard).sort();
       expect(own.length).toBeGreaterThan(0);
-      expect(tenantsOf(await surveyComputers(sql, { shard, of: 3 }))).toEqual(own);
+      expect(tenantsOf(await lookAtSchedules(sql, 'computers', { shard, of: 3 }))).toEqual(own);
     }
-    expect(await surveyReports(sql, { shard: 0, of: 3 })).toEqual([]);
+    expect(await lookAtSchedules(sql, 'reports', { shard: 0, of: 3 })).toEqual([]);
   });
 });

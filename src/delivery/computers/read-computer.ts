@@ -10,7 +10,6 @@ import {
   lockHeld,
   renewComputers,
   settleComputers,
-  surveyComputers,
 } from '../../store/computers/leases.ts';
 import type { Sql, Transaction } from '../../store/database.ts';
 import type { DeliveryCounts } from '../../store/delivery-counts.ts';
@@ -24,6 +23,7 @@ import {
 } from '../../store/instances/instance.ts';
 import { inTransaction } from '../../store/retry.ts';
 import type { Mode } from '../../store/row-types.ts';
+import { lookAtSchedules, settleSchedules } from '../../store/schedules.ts';
 import type { TenantScope } from '../../store/tenant-scope.ts';
 import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { TimelineWriter } from '../../store/timeline.ts';
@@ -270,7 +270,8 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
 
   return {
     name: 'computers',
-    survey: () => surveyComputers(relaxed, options.scope),
+    look: () => lookAtSchedules(relaxed, 'computers', options.scope),
+    settleSchedules: (schedules) => settleSchedules(relaxed, 'computers', schedules),
     lease: async (holder, shares) => {
       const schedules = shares as readonly { readonly schedule: ComputerSchedule; readonly limit: number }[];
       const awake = await readable(schedules);

@@ -118,7 +118,8 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
 
   return {
     name: 'reports',
-    survey: store.survey,
+    look: store.look,
+    settleSchedules: store.settleSchedules,
     lease: store.lease,
     renew: store.renew,
     scheduleOf: ({ background, tenantId }) => ({ tenantId, background }),

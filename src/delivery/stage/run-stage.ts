@@ -12,8 +12,10 @@ import { createSchedules, type ScheduleLimits } from './schedules.ts';
  */
 export interface Stage<Row> {
   readonly name: StageName;
-  /** Every schedule with rows that wait, and in how many milliseconds the first of them is due (0: it is). */
-  readonly survey: () => Promise<readonly DueSchedule[]>;
+  /** The schedules that are due now or soon, and in how many milliseconds (0: now). */
+  readonly look: () => Promise<readonly DueSchedule[]>;
+  /** These gave all that was due: unless more came meanwhile, they are looked at again when their next row is due. */
+  readonly settleSchedules: (schedules: readonly Schedule[]) => Promise<unknown>;
   /** Leases due rows to `holder`, of each schedule at most its share. */
   readonly lease: (holder: string, shares: readonly ScheduleShare[]) => Promise<readonly Row[]>;
   readonly scheduleOf: (row: Row) => Schedule;
@@ -51,10 +53,10 @@ export interface StageOptions extends ScheduleLimits {
   readonly newId?: () => string;
 }
 
-/** A survey may take a twentieth of the time between two of them, so that many schedules do not wear out the database. */
-const surveyShare = 20;
-/** A survey that was slow because the database was ill must not leave this process blind: it finds the rows of dead processes. */
-const maxSurveyRestMs = leaseMs;
+/** A look may take a twentieth of the time between two of them, so that much that is due does not wear out the database. */
+const lookShare = 20;
+/** A look that was slow because the database was ill must not leave this process blind: it finds the rows of dead processes. */
+const maxLookRestMs = leaseMs;
 
 /** A wait that ends early when it is woken, also where that came after `begin` and before the wait. */
 function createPause(clock: Clock) {
@@ -132,9 +134,9 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
   const { clock, log, newId = randomId } = options;
   const schedules = createSchedules(options);
   const turnPause = createPause(clock);
-  const surveyPause = createPause(clock);
+  const lookPause = createPause(clock);
   let stopped = false;
-  let surveyed = false;
+  let looked = false;
   const work = createWork(stage, options, (rows) => {
     schedules.ended(rows.map(stage.scheduleOf));
     turnPause.wake();
@@ -165,23 +167,34 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
       await turnPause.wait(pollDueMs);
     }
   };
-  const survey = async (): Promise<void> => {
-    surveyPause.begin();
-    const startedAtMs = clock.now();
+  const settle = async (): Promise<void> => {
+    const exhausted = schedules.exhausted();
+    if (exhausted.length === 0) return;
     try {
-      for (const { dueInMs, schedule } of await stage.survey())
+      await stage.settleSchedules(exhausted);
+    } catch (error) {
+      // They are found due once more, give nothing, and come here again.
+      log.warn('stage.settle-failed', { stage: stage.name, error });
+    }
+  };
+  const look = async (): Promise<void> => {
+    lookPause.begin();
+    const startedAtMs = clock.now();
+    await settle();
+    try {
+      for (const { dueInMs, schedule } of await stage.look())
         schedules.announce(schedule, clock.now() + dueInMs);
-      surveyed = true;
+      looked = true;
       turnPause.wake();
     } catch (error) {
-      log.warn('stage.survey-failed', { stage: stage.name, error });
+      log.warn('stage.look-failed', { stage: stage.name, error });
     }
     const tookMs = clock.now() - startedAtMs;
-    await surveyPause.wait(Math.min(Math.max(pollDueMs, tookMs * surveyShare), maxSurveyRestMs));
+    await lookPause.wait(Math.min(Math.max(pollDueMs, tookMs * lookShare), maxLookRestMs));
   };
 
-  const surveys = (async () => {
-    while (!stopped) await survey();
+  const looks = (async () => {
+    while (!stopped) await look();
   })();
   const turns = (async () => {
     while (!stopped) await turn();
@@ -189,19 +202,19 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
   })();
   return {
     wake: (woken) => {
-      if (!woken) return surveyPause.wake();
+      if (!woken) return lookPause.wake();
       for (const schedule of woken) schedules.announce(schedule, clock.now());
       turnPause.wake();
     },
     announce: (schedule, dueInMs) => schedules.announce(schedule, clock.now() + dueInMs),
-    idleMs: () => (surveyed ? work.idleMs() : 0),
+    idleMs: () => (looked ? work.idleMs() : 0),
     sinceEndMs: work.sinceEndMs,
     nextInMs: () => (schedules.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now(),
     stop: async () => {
       stopped = true;
       turnPause.wake();
-      surveyPause.wake();
-      await Promise.all([turns, surveys]);
+      lookPause.wake();
+      await Promise.all([turns, looks]);
     },
   };
 }

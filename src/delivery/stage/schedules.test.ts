@@ -21,6 +21,40 @@ const limits: fc.Arbitrary<ScheduleLimits> = fc
   .record({ rows: fc.integer({ min: 4, max: 600 }), share: fc.integer({ min: 1, max: 100 }) })
   .map(({ rows, share }) => ({ rows, scheduleRows: Math.max(1, Math.floor((rows * share) / 100)) }));
 
+describe('exhausted schedules', () => {
+  const one = scheduleOf(1);
+  const leasedOf = (schedules: Schedules, rows: number): void =>
+    schedules.leased(
+      schedules.pick(1, all),
+      Array.from({ length: rows }, () => one),
+    );
+
+  it('are those that gave less than their share, once nothing of them is in work', () => {
+    const schedules = createSchedules({ rows: 40, scheduleRows: 10 });
+    schedules.announce(one, 0);
+    leasedOf(schedules, 2);
+    schedules.ended([one]);
+    expect(schedules.exhausted()).toEqual([]);
+    schedules.ended([one]);
+    expect(schedules.exhausted()).toEqual([one]);
+    expect(schedules.exhausted()).toEqual([]);
+  });
+
+  it('are not those that may have more, or were announced while the lease ran', () => {
+    const schedules = createSchedules({ rows: 40, scheduleRows: 2 });
+    schedules.announce(one, 0);
+    leasedOf(schedules, 2);
+    schedules.ended([one, one]);
+    expect(schedules.exhausted()).toEqual([]);
+    const shares = schedules.pick(1, all);
+    schedules.announce(one, 0);
+    schedules.leased(shares, []);
+    expect(schedules.exhausted()).toEqual([]);
+    leasedOf(schedules, 0);
+    expect(schedules.exhausted()).toEqual([one]);
+  });
+});
+
 describe('fairness', () => {
   it('serves schedules of three rows within a few leases, whatever a schedule of a million has', () => {
     fc.assert(

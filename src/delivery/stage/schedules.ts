@@ -34,6 +34,8 @@ export interface Schedules {
    */
   leased(shares: readonly ScheduleShare[], rows: readonly Schedule[]): void;
   ended(rows: readonly Schedule[]): void;
+  /** Takes those that gave all that was due and have nothing in work, since this was last asked. */
+  exhausted(): readonly Schedule[];
   /** Time at which the next schedule becomes due; undefined: none is known. */
   nextMs(): number | undefined;
 }
@@ -136,6 +138,7 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
   const states = new Map<string, ScheduleState>();
   const { leaseRows = rowsPerLease } = limits;
   const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
+  const exhausted = new Map<string, Schedule>();
   let inWork = 0;
   let backgroundInWork = 0;
 
@@ -149,7 +152,8 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
     return state;
   };
 
-  const forget = (key: string, state: ScheduleState): void => {
+  const rest = (key: string, state: ScheduleState): void => {
+    if (!state.ready && state.inWork === 0) exhausted.set(key, state.schedule);
     if (!state.ready && state.laterMs === undefined && state.inWork === 0) states.delete(key);
   };
 
@@ -198,7 +202,7 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
           state.announcements === state.announcementsAtPick
         )
           state.ready = false;
-        forget(scheduleKey(schedule), state);
+        rest(scheduleKey(schedule), state);
       }
     },
     ended: (rows) => {
@@ -207,8 +211,13 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
         if (schedule.background) backgroundInWork -= 1;
         const state = stateOf(schedule);
         state.inWork -= 1;
-        forget(scheduleKey(schedule), state);
+        rest(scheduleKey(schedule), state);
       }
+    },
+    exhausted: () => {
+      const taken = [...exhausted.values()];
+      exhausted.clear();
+      return taken;
     },
     nextMs: () => nextDueMs(states.values()),
   };

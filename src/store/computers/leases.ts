@@ -5,7 +5,6 @@ import { type DueSchedule, type Held, rowsPerWrite, type Schedule } from '../due
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
-import { inScope, type TenantScope } from '../tenant-scope.ts';
 import { trustedAt } from '../trusted-dates.ts';
 
 /** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
@@ -66,26 +65,6 @@ export const computerSchedule = (row: ScheduleRow): ComputerSchedule => ({
 const dueInMs = (sql: Queries) => sql`
   case when c.next_try_at is not null
        then (greatest(0, extract(epoch from c.next_try_at - now())) * 1000)::float8 end`;
-
-/** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyComputers(sql: Sql, scope?: TenantScope): Promise<DueSchedule[]> {
-  const rows = await sql<(ScheduleRow & { readonly dueInMs: number })[]>`
-    with recursive schedules as (
-      (select tenant_id, instance_id, needs_instance, background, next_try_at from computers
-       where next_try_at is not null
-       order by tenant_id, instance_id, needs_instance, background, next_try_at limit 1)
-      union all
-      select next.* from schedules cross join lateral (
-        select c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at from computers c
-        where c.next_try_at is not null and (c.tenant_id, c.instance_id, c.needs_instance, c.background)
-          > (schedules.tenant_id, schedules.instance_id, schedules.needs_instance, schedules.background)
-        order by c.tenant_id, c.instance_id, c.needs_instance, c.background, c.next_try_at limit 1) next
-    )
-    select ${columns(sql, scheduleColumns)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules
-    where ${inScope(sql, scope, sql`tenant_id`)}`;
-  return rows.map((row) => ({ schedule: computerSchedule(row), dueInMs: row.dueInMs }));
-}
 
 export interface ComputerShare {
   readonly schedule: ComputerSchedule;

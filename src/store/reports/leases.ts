@@ -1,32 +1,10 @@
 /** Leases on reports in PostgreSQL. Each statement locks rows in the order of their keys. */
 
 import { leaseMs } from '../../limits.ts';
-import { columns, pick, type Row } from '../columns.ts';
+import { columns } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
-import type { DueSchedule, Held } from '../due-rows.ts';
-import { reports } from '../schema.ts';
-import { inScope, type TenantScope } from '../tenant-scope.ts';
+import type { Held } from '../due-rows.ts';
 import { type DueReport, dueReport } from './report-row.ts';
-
-const reportSchedule = pick(reports, 'tenantId', 'background');
-
-/** The schedules with waiting rows, by stepping from one to the next in the index (docs/data.md). */
-export async function surveyReports(sql: Sql, scope?: TenantScope): Promise<DueSchedule[]> {
-  const rows = await sql<(Row<typeof reportSchedule> & { dueInMs: number })[]>`
-    with recursive schedules as (
-      (select tenant_id, background, next_try_at from reports where next_try_at is not null
-       order by tenant_id, background, next_try_at limit 1)
-      union all
-      select next.* from schedules cross join lateral (
-        select r.tenant_id, r.background, r.next_try_at from reports r
-        where r.next_try_at is not null and (r.tenant_id, r.background) > (schedules.tenant_id, schedules.background)
-        order by r.tenant_id, r.background, r.next_try_at limit 1) next
-    )
-    select ${columns(sql, reportSchedule)},
-      greatest(0, extract(epoch from next_try_at - now()) * 1000)::float8 as "dueInMs" from schedules
-    where ${inScope(sql, scope, sql`tenant_id`)}`;
-  return rows.map(({ background, dueInMs, tenantId }) => ({ schedule: { tenantId, background }, dueInMs }));
-}
 
 /**
  * Leases due rows of these schedules, of each at most its limit, the longest due first. A second step brings the other

@@ -1,7 +1,7 @@
 /** A row of stage two, the port through which it is leased and settled, and what the ways of settling it are. */
 
 import { pick, type Row } from '../columns.ts';
-import type { DueSchedule, Held, ScheduleShare } from '../due-rows.ts';
+import type { DueSchedule, Held, Schedule, ScheduleShare } from '../due-rows.ts';
 import type { ReportState } from '../row-types.ts';
 import { reports } from '../schema.ts';
 import type { TimelineEvent } from '../timeline.ts';
@@ -79,7 +79,10 @@ export interface NewMessage {
  * `memory-report-store.ts` is its twin for simulations; both pass `report-store.conformance.ts`.
  */
 export interface ReportStore {
-  survey(): Promise<readonly DueSchedule[]>;
+  /** The schedules that are due now or soon (store/schedules.ts). */
+  look(): Promise<readonly DueSchedule[]>;
+  /** These gave all that was due. */
+  settleSchedules(schedules: readonly Schedule[]): Promise<void>;
   /** Leases due rows, fresh and background schedules as asked, and with them the others of their open messages. */
   lease(holder: string, shares: readonly ScheduleShare[]): Promise<readonly DueReport[]>;
   renew(held: readonly Held<DueReport>[]): Promise<unknown>;

@@ -7,10 +7,11 @@ import type { DeliveryCounts } from '../delivery-counts.ts';
 import { type DueSchedule, rowsPerWrite } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
+import { lookAtSchedules, settleSchedules } from '../schedules.ts';
 import { reports } from '../schema.ts';
 import type { TenantScope } from '../tenant-scope.ts';
 import type { TenantTimelineEvent, TimelineWriter } from '../timeline.ts';
-import { leaseReports, regroupReports, releaseLeases, renewReports, surveyReports } from './leases.ts';
+import { leaseReports, regroupReports, releaseLeases, renewReports } from './leases.ts';
 import type { DueReport, NewMessage, ReportStore, Settled } from './report-row.ts';
 
 interface Key {
@@ -234,7 +235,8 @@ export function createReportStore(options: ReportStoreOptions): ReportStore {
   const inTurn = <T>(rows: readonly Key[], statement: () => PromiseLike<T>): Promise<T> =>
     turns(rows[0]?.tenantId ?? '', async () => statement());
   return {
-    survey: () => surveyReports(relaxed, options.scope),
+    look: () => lookAtSchedules(relaxed, 'reports', options.scope),
+    settleSchedules: (schedules) => settleSchedules(relaxed, 'reports', schedules),
     lease: (holder, shares) =>
       leaseReports(
         relaxed,
