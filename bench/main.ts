@@ -5,6 +5,7 @@ import { consoleBench } from './console.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
 import { hostileBodiesBench } from './hostile-bodies.ts';
+import { idle } from './idle.ts';
 import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
 import { leases } from './leases.ts';
@@ -37,6 +38,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   shedding: { run: sheddingBench, limitMinutes: 10 },
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   leases: { run: leases, limitMinutes: 30 },
+  idle: { run: idle, limitMinutes: 15 },
   routes: { run: routes, limitMinutes: 20 },
   snapshot: { run: snapshot, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },
