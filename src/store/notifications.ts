@@ -1,5 +1,5 @@
 /**
- * Notifications that a stage of delivery has due rows. A lost one costs only time, for the next survey finds the rows. One a
+ * Notifications that a stage of delivery has due rows. A lost one costs only time, for the next look finds the rows. One a
  * transaction, never one a row: a notification takes a lock of the whole server at commit.
  */
 
