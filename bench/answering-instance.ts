@@ -24,25 +24,28 @@ const compliance = (path: string): string =>
     complianceBytes,
   );
 
-/** A record in the state that is always the newest, so that reading it ends what made a computer due. */
-function record(tenant: number, path: string): string {
+/** A record in the state that is always the newest, so that reading it ends what made a computer due; or the same for ever. */
+function record(tenant: number, path: string, reportDate = new Date().toISOString()): string {
   const device = Number(path.slice(path.lastIndexOf('/') + 1)) - 1;
-  const reportDate = new Date().toISOString();
   return macRecord(tenant, device, { osVersion: settledVersion, compliant: true, reportDate });
 }
 
 /** Undefined: it is away. It has no list of computers, and a Jamf Pro that is away says nothing about who is gone. */
-function answerOf(url: string, tenant: number | undefined): string | undefined {
+function answerOf(url: string, tenant: number | undefined, reportDate?: string): string | undefined {
   if (!url.includes('/computers-inventory')) return compliance(url);
   if (tenant === undefined) return undefined;
-  if (url.includes('-detail/')) return record(tenant, url);
+  if (url.includes('-detail/')) return record(tenant, url, reportDate);
   return url.includes('filter=general.reportDate') ? '{"totalCount":0,"results":[]}' : undefined;
 }
 
-/** `tenant`: the number of the one whose Macs it has (fleet.ts); undefined: it has no inventory. */
+/**
+ * `tenant`: the number of the one whose Macs it has (fleet.ts); undefined: it has no inventory. `reportDate`: of every record;
+ * default: the time at which it is asked for.
+ */
 export async function startAnsweringInstance(
   certificate: { readonly certificatePem: string; readonly keyPem: string },
   tenant?: number,
+  reportDate?: string,
 ): Promise<AnsweringInstance> {
   const token = crypto.randomUUID();
   const granted = JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3_600 });
@@ -51,7 +54,7 @@ export async function startAnsweringInstance(
     const { headers, method, url = '' } = incoming;
     const isToken = method === 'POST' && url.endsWith('/oauth/token');
     const known = isToken || headers.authorization === `Bearer ${token}`;
-    const answer = isToken ? granted : known ? answerOf(url, tenant) : '{}';
+    const answer = isToken ? granted : known ? answerOf(url, tenant, reportDate) : '{}';
     const status = !known ? 401 : answer === undefined ? 503 : 200;
     const body = answer ?? '{}';
     incoming.resume();

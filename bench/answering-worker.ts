@@ -7,6 +7,8 @@ export interface AnsweringPlan {
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
   /** The tenant's number (fleet.ts). */
   readonly tenant: number;
+  /** Of every record; default: the time at which it is asked for. */
+  readonly reportDate?: string | undefined;
 }
 
 export interface AnsweringFacts {
@@ -15,7 +17,7 @@ export interface AnsweringFacts {
   readonly clientSecret: string;
 }
 
-answerQuestions(async ({ certificate, tenant }: AnsweringPlan): Promise<AnsweringFacts> => {
-  const { clientId, clientSecret, url } = await startAnsweringInstance(certificate, tenant);
+answerQuestions(async ({ certificate, reportDate, tenant }: AnsweringPlan): Promise<AnsweringFacts> => {
+  const { clientId, clientSecret, url } = await startAnsweringInstance(certificate, tenant, reportDate);
   return { url, clientId, clientSecret };
 });

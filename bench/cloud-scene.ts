@@ -109,16 +109,23 @@ export interface CloudSceneOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Each tenant's instance has a process of its own, and the tenant's inventory; else one answers for all, without. */
   readonly ownInstances?: boolean;
+  /** Of every record of own instances; default: the time at which it is read, so that every read has news. */
+  readonly reportDate?: string;
   /** The gateway's processor; default: any. */
   readonly core?: number;
 }
 
 type Certificate = AnsweringPlan['certificate'];
 
-async function startOwnInstance(stack: Run['stack'], certificate: Certificate, tenant: number) {
+async function startOwnInstance(
+  stack: Run['stack'],
+  certificate: Certificate,
+  tenant: number,
+  reportDate: string | undefined,
+) {
   const worker: Worker<AnsweringPlan, AnsweringFacts> = startWorker('./answering-worker.ts');
   stack.defer(() => worker.stop());
-  return { ...(await worker.ask({ certificate, tenant }, workerStartMs)), pid: worker.pid };
+  return { ...(await worker.ask({ certificate, tenant, reportDate }, workerStartMs)), pid: worker.pid };
 }
 
 async function startSharedInstance(stack: Run['stack'], certificate: Certificate): Promise<RunningInstance> {
@@ -154,7 +161,7 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
   const api = adminApi(gateway.admin, trust);
   const tenants: ConnectedTenant[] = [];
   for (const [number, tenant] of facts.tenants.entries()) {
-    const instance = shared ?? (await startOwnInstance(stack, facts.certificate, number));
+    const instance = shared ?? (await startOwnInstance(stack, facts.certificate, number, options.reportDate));
     const connecting = { api, instance, ca: [trust, facts.ca] };
     tenants.push(await connect(connecting, tenant, number, options.tenants[number] ?? 0));
   }

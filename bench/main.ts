@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.ts';
+import { checkIns } from './check-ins.ts';
 import { consoleBench } from './console.ts';
 import { delivery } from './delivery.ts';
 import { forward } from './forward.ts';
@@ -33,6 +34,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   forward: { run: forward, limitMinutes: 5 },
   delivery: { run: delivery, limitMinutes: 30 },
   'catch-up': { run: catchUp, limitMinutes: 90 },
+  'check-ins': { run: checkIns, limitMinutes: 10 },
   neighbour: { run: neighbour, limitMinutes: 60 },
   'noisy-neighbour': { run: noisyNeighbour, limitMinutes: 30 },
   shedding: { run: sheddingBench, limitMinutes: 10 },
