@@ -8,6 +8,7 @@ import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { groupOf, type SettingGroup, settingGroups } from '../src/runtime/setting-groups.ts';
 import { type Setting, settings } from '../src/runtime/settings.ts';
+import { minDatabaseConnections } from '../src/store/connection-budget.ts';
 import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
@@ -96,7 +97,8 @@ ${table(
 
 ## Connections
 
-\`ESPALIER_DATABASE_CONNECTIONS\` is what one process may open at the same time. It is shared out like this:
+\`ESPALIER_DATABASE_CONNECTIONS\` is what a \`serve\` or \`worker\` may open at the same time; several processes of a \`serve\` have
+equal parts of it, but at least ${minDatabaseConnections} each ([processes.md](processes.md)). A process shares its part out like this:
 
 ${table(
   ['For', 'Connections'],

@@ -23,7 +23,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/cli/declared/apply.ts': 'says what lies before and after a date',
   'src/cli/doctor/examine.ts': 'judges dates of certificates and clocks of hosts',
   'src/cli/doctor/run.ts': 'dates a report',
-  'src/cli/serve.ts': 'dates the ready line',
+  'src/cli/serve-words.ts': 'dates the ready line',
   'src/connection/consent.ts': 'a consent expires at a stored date',
   'src/connection/heartbeat.ts': 'dates a heartbeat',
   'src/connection/lifecycle.ts': 'dates a removal, months ahead',

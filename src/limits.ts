@@ -530,3 +530,19 @@ export const checkInTickMs = 1_000;
 export const checkInSweepMs = 5_000;
 /** Marks that are acted on in one turn. */
 export const checkInMarksAtOnce = 64;
+
+/** A ticket can be opened, and its session resumed, by whoever learns the secret while it lives. Half a day. */
+export const ticketSecretMs = 12 * 60 * 60_000;
+/** A process of a machine answers its supervisor within this, or counts as one that does not; a probe waits 2 s. */
+export const processAnswerMs = 1_900;
+/** The supervisor notes so often what its processes have counted, in case one ends without a word. */
+export const processCountsMs = 2_000;
+/** Until a process that ended is started anew, doubled with each start in vain. */
+export const processRestartMs = 200;
+export const processRestartMaxMs = 30_000;
+/** Starts in vain, one after the other, after which a supervisor without any process gives up. */
+export const processStartsInVain = 5;
+/** A process that another one takes the place of is given this at least to be left by its callers in order. */
+export const processLeaveMs = 2_000;
+/** A process that should have ended is killed this long after all that it may wait for. */
+export const processKillMs = 10_000;

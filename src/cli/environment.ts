@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config, ConfigSource } from '../runtime/config.ts';
 import { DotEnvFault, parseDotEnv } from './dot-env.ts';
-import { usageFailure } from './failure.ts';
+import { exitCodes, usageFailure } from './failure.ts';
 
 const fileName = '.env';
 
@@ -24,17 +24,22 @@ export function configSource(): ConfigSource {
   return { environment, readFile: (path) => readFileSync(path, 'utf8') };
 }
 
-/**
- * The configuration, or its faults on standard error, a line each, and exit status 2; 1 for an unpatched driver. What nobody
- * reads is warned about.
- */
-export async function configOrExit(): Promise<Config> {
+export type ReadConfig =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | {
+      readonly ok: false;
+      /** One for each fault. */
+      readonly lines: readonly string[];
+      readonly warnings: readonly string[];
+      readonly exitCode: number;
+    };
+
+/** The configuration, or its faults; what nobody reads is warned about. The process's environment is then complete. */
+export async function readConfig(): Promise<ReadConfig> {
   const { driverFault } = await import('../runtime/node-driver.ts');
   const unpatched = driverFault();
-  if (unpatched !== undefined) {
-    process.stderr.write(`espalier: ${unpatched}\n`);
-    process.exit(1);
-  }
+  if (unpatched !== undefined)
+    return { ok: false, lines: [`espalier: ${unpatched}`], warnings: [], exitCode: exitCodes.error };
   const source = configSource();
   // Commands on a server want only the environment: what checks the gateway's configuration is loaded when it is needed.
   const [{ loadConfig }, { checkProcessOtelVariables }, { describeUnknownVariables }] = await Promise.all([
@@ -45,17 +50,25 @@ export async function configOrExit(): Promise<Config> {
   const result = await loadConfig(source);
   // A fault of the clouds file hides its clouds; variables of theirs are warned about until it is mended.
   const clouds = result.ok ? result.config.clouds.keys() : result.clouds;
-  for (const line of describeUnknownVariables(Object.keys(source.environment), clouds))
-    process.stderr.write(`warning: ${line}\n`);
+  const warnings = [...describeUnknownVariables(Object.keys(source.environment), clouds)];
   const faults = [...(result.ok ? [] : result.faults), ...checkProcessOtelVariables(source)];
   if (result.ok && faults.length === 0) {
     // A variable that only libraries read, OpenTelemetry's and the secret references, has to be in the process's environment.
     Object.assign(process.env, source.environment);
-    return result.config;
+    return { ok: true, config: result.config, warnings };
   }
-  for (const { variable, problem, example } of faults) {
+  const lines = faults.map(({ variable, problem, example }) => {
     const suffix = example === '' ? '' : `; for example ${variable}=${example}`;
-    process.stderr.write(`${variable} ${problem}${suffix}\n`);
-  }
-  process.exit(2);
+    return `${variable} ${problem}${suffix}`;
+  });
+  return { ok: false, lines, warnings, exitCode: exitCodes.usage };
+}
+
+/** The configuration, or its faults on standard error, a line each, and exit status 2; 1 for an unpatched driver. */
+export async function configOrExit(): Promise<Config> {
+  const read = await readConfig();
+  for (const line of read.warnings) process.stderr.write(`warning: ${line}\n`);
+  if (read.ok) return read.config;
+  for (const line of read.lines) process.stderr.write(`${line}\n`);
+  process.exit(read.exitCode);
 }

@@ -19,7 +19,7 @@ function addServing(program: Command): void {
       .summary('run the gateway: listeners and delivery')
       .description(
         'run the gateway: listeners and delivery\n\n' +
-          'Configured by environment variables or .env; "espalier config" shows what is in force. When it is ready it logs a line with "event":"ready" and the addresses. SIGTERM ends it: it is not ready at once, serves on for ESPALIER_DRAIN_DELAY_SECONDS, and finishes what is in flight.',
+          'Configured by environment variables or .env; "espalier config" shows what is in force. When it is ready it logs a line with "event":"ready" and the addresses. SIGTERM ends it: it is not ready at once, serves on for ESPALIER_DRAIN_DELAY_SECONDS, and finishes what is in flight. On several processes (ESPALIER_PROCESSES) SIGHUP replaces them one after the other.',
       )
       .action(async () => {
         const { serve } = await import('./serve.ts');
@@ -74,7 +74,9 @@ function addSetUp(program: Command): void {
         const { describeConfig } = await import('../runtime/config.ts');
         const { describeSecretsKeys } = await import('./secrets-keys.ts');
         const config = await configOrExit();
-        const lines = [...describeConfig(configSource()), ...(await describeSecretsKeys(config))];
+        const { describeProcesses } = await import('./serve-words.ts');
+        const keys = await describeSecretsKeys(config);
+        const lines = [...describeConfig(configSource()), describeProcesses(config), ...keys];
         process.stdout.write(`${lines.join('\n')}\n`);
       }),
     [['config', 'of the environment and .env as they are now']],

@@ -1,74 +1,85 @@
 /**
  * `espalier serve` and `espalier worker`: until SIGTERM, SIGINT or a closed terminal, then drained, exit 0; also when the
- * signal comes before it is ready. A second signal ends the delay of the first. A start that fails undoes what it began, says why in a line for each fault, and exits 1.
+ * signal comes before it is ready. A second signal ends the delay of the first. A start that fails undoes what it began, says
+ * why in a line for each fault, and exits 1. On several processes the supervisor does so for all of them.
  */
 
+import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
+import type { Config } from '../runtime/config.ts';
 import { createNodeLog, type RunningGateway, type StartOptions, startGateway } from '../runtime/node.ts';
-import { StartFault } from '../runtime/start-fault.ts';
+import { countProcesses } from '../runtime/process-shares.ts';
 import { configOrExit } from './environment.ts';
 import { exitCodes } from './failure.ts';
+import { serveAsMember } from './serve-member.ts';
+import { drainDelayOf, faultLines, readyLine, type ServeOptions } from './serve-words.ts';
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
-/** Long enough for a balancer that looks each second and believes the second failure. */
-const drainDelaySeconds = 5;
 /** A start that is broken off is given so long to undo itself. */
 const undoWithinMs = 10_000;
 
-const lineOf = (error: unknown): string =>
-  error instanceof StartFault ? error.message : `espalier: ${(error as Error).message}`;
-
-export async function serve(options: Omit<StartOptions, 'signal'>): Promise<void> {
+export async function serve(options: ServeOptions): Promise<void> {
+  if (cluster.isWorker) return serveAsMember(options);
+  const environment = { ...process.env };
   const stopping = new AbortController();
   let stop = (signal: string): void => {
     stopping.abort(new Error(`stopped by ${signal}`));
     setTimeout(() => process.exit(0), undoWithinMs).unref();
   };
-  for (const signal of signals) process.on(signal, () => stop(signal));
-
+  const onSignal = (signal: string): void => stop(signal);
+  for (const signal of signals) process.on(signal, onSignal);
   const config = await configOrExit();
+  const processes = countProcesses(config, availableParallelism());
+  if (processes > 1 && options.listeners && options.oneTimeLink === undefined) {
+    if (stopping.signal.aborted) process.exit(0);
+    for (const signal of signals) process.off(signal, onSignal);
+    const { superviseProcesses } = await import('./serve-supervisor.ts');
+    return superviseProcesses(config, processes, environment);
+  }
+  const { signal } = stopping;
+  return serveAlone(config, { ...options, signal }, (next) => {
+    stop = next;
+  });
+}
+
+async function startOrExit(config: Config, options: StartOptions): Promise<RunningGateway> {
   // One processor gains nothing from the helpers of a collection: they only keep it from the thread that waits for
   // them.
   if (availableParallelism() === 1) setFlagsFromString('--no-parallel-scavenge');
-  const log = createNodeLog(config);
-  let gateway: RunningGateway;
   try {
-    gateway = await startGateway(config, log, { ...options, signal: stopping.signal });
+    return await startGateway(config, createNodeLog(config), options);
   } catch (error) {
-    if (stopping.signal.aborted) process.exit(0);
-    // An error met while undoing wraps the one that the start failed with, which is the one to tell.
-    const cause = error instanceof SuppressedError ? error.suppressed : error;
-    const faults: unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
-    for (const fault of faults) process.stderr.write(`${lineOf(fault)}\n`);
+    if (options.signal.aborted) process.exit(0);
+    for (const line of faultLines(error)) process.stderr.write(`${line}\n`);
     // The process is of no use without the rest, even where something still holds it.
     process.exit(exitCodes.error);
   }
+}
+
+async function serveAlone(
+  config: Config,
+  options: StartOptions,
+  onSignal: (stop: (signal: string) => void) => void,
+): Promise<void> {
+  const gateway = await startOrExit(config, options);
   let isStopping = false;
   const end = (code: number, delaySeconds: number): void => {
     const ended = gateway.stop(delaySeconds * 1_000);
     if (!isStopping) void ended.then(() => process.exit(code));
     isStopping = true;
   };
-  stop = (signal) => {
-    const { drainDelaySeconds: delaySeconds = process.stdout.isTTY ? 0 : drainDelaySeconds } = config;
-    // A person at a terminal is no balancer, and nobody sends calls to a process that only delivers.
-    const delays = signal === 'SIGTERM' && options.listeners && !isStopping;
-    log.info('stopping', { signal, delaySeconds: delays ? delaySeconds : 0 });
-    end(0, delays ? delaySeconds : 0);
-  };
+  onSignal((signal) => {
+    // Nobody sends calls to a process that only delivers.
+    const delaySeconds = options.listeners && !isStopping ? drainDelayOf(config, signal) : 0;
+    createNodeLog(config).info('stopping', { signal, delaySeconds });
+    end(0, delaySeconds);
+  });
   gateway.delivering.catch((error: unknown) => {
     if (isStopping) return;
-    process.stderr.write(`${lineOf(error)}\n`);
+    for (const line of faultLines(error)) process.stderr.write(`${line}\n`);
     end(exitCodes.error, 0);
   });
-  if (stopping.signal.aborted) return end(0, 0);
-  // Scripts wait for this line, so it is JSON whatever the log's format.
-  const { degradedSeconds, urls } = gateway;
-  const ready = {
-    ...{ time: new Date().toISOString(), level: 'info', event: 'ready' },
-    ...urls,
-    ...(degradedSeconds === undefined ? {} : { degraded: ['database'], age: Math.round(degradedSeconds) }),
-  };
-  process.stdout.write(`${JSON.stringify(ready)}\n`);
+  if (options.signal.aborted) return end(0, 0);
+  process.stdout.write(readyLine(gateway.urls, gateway.degradedSeconds));
 }

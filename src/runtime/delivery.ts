@@ -106,6 +106,8 @@ export interface DeliveryParts extends Omit<BackgroundParts, 'backoff'> {
   readonly routesChanged: () => void;
   /** Given where some instances and tenants can be served by another process alone. */
   readonly reach?: Reach;
+  /** Under which leases of instances are held; default: a new one. Only one delivery at a time has it. */
+  readonly holder?: string;
   /** Breaks the start off. */
   readonly signal: AbortSignal;
   /** The start waits for the recovery of a gap. */
@@ -242,7 +244,7 @@ export function createDeliveryMemory(
 export async function startDelivery(parts: DeliveryParts): Promise<Delivery> {
   const { log, memory, notifications, reach, relaxed, signal, sql } = parts;
   await whenStoreAnswers(log, signal, () => recoverFromGap(sql, log, parts));
-  const holder = newId();
+  const { holder = newId() } = parts;
   const timeline = createTimelineWriter(relaxed, log);
   const counts = createDeliveryCounter(relaxed, log);
   if (reach) await whenStoreAnswers(log, signal, reach.look);

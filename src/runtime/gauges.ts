@@ -150,5 +150,5 @@ export function observeGauges(options: {
       // These gauges are then absent.
       log.warn('metrics.store-unavailable', { error });
     }
-  });
+  }, 'database');
 }

@@ -37,12 +37,19 @@ function readOwner(dir: string): number | undefined {
 }
 
 /** Locks the directory, which has to exist, until the returned function is called. Throws `DirectoryInUse`. */
-export function lockDirectory(dir: string): () => void {
+export const lockDirectory = (dir: string): (() => void) => hold(dir, 'begin exclusive');
+
+/** The same beside others that share it: only whoever has it alone is in the way, and they in that one's. */
+export const shareDirectory = (dir: string): (() => void) =>
+  // A transaction that has read something holds a lock that others may hold too.
+  hold(dir, 'begin; select count(*) from sqlite_master');
+
+function hold(dir: string, statements: string): () => void {
   // SQLite would let everybody read it.
   closeSync(openSync(join(dir, lockFile), 'a', 0o600));
   const database = new DatabaseSync(join(dir, lockFile), { timeout: 0 });
   try {
-    database.exec('begin exclusive');
+    database.exec(statements);
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === busy) throw new DirectoryInUse(dir, readOwner(dir));
@@ -53,7 +60,8 @@ export function lockDirectory(dir: string): () => void {
   return () => {
     if (!held) return;
     held = false;
-    rmSync(join(dir, ownerFile), { force: true });
+    // Of several that share it, the last one that came is named.
+    if (readOwner(dir) === process.pid) rmSync(join(dir, ownerFile), { force: true });
     database.close();
   };
 }

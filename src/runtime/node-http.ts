@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { type Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
@@ -36,7 +36,7 @@ import { checkFirstBytes } from './node-first-bytes.ts';
 import { brokenBody, hasBody, serveInTurn, type Turns, watchBody } from './node-in-turn.ts';
 import { passBody } from './node-passed-bodies.ts';
 import { refusalTurns } from './node-refusal-turns.ts';
-import { tlsServerOptions } from './node-tls.ts';
+import { type ListenerTickets, tlsServerOptions } from './node-tls.ts';
 import type { ListenAddress } from './settings.ts';
 
 const alreadySent = RESPONSE_ALREADY_SENT.headers;
@@ -180,6 +180,8 @@ export interface Listener {
   readonly origin: string;
   /** From now on each answer says that it closes its connection; connections are taken and kept as before. */
   closeAfterAnswers(): void;
+  /** Takes no new connection, and goes on serving those that are there. */
+  closeToNew(): void;
   /** Takes no new connection and waits for the requests in flight, `graceMs` at most. */
   drain(graceMs: number): Promise<void>;
   /** Puts the fast lane before it; connections that are there already stay where they are. */
@@ -195,6 +197,8 @@ export interface ListenOptions {
   readonly certificates?: CertificateSource;
   /** PEM: ask for client certificates of this authority. */
   readonly clientCa?: string;
+  /** Keys of session tickets; default: OpenSSL's own, for as long as the process lives. */
+  readonly tickets?: ListenerTickets;
   /** Puts the fast lane before this listener. */
   readonly lane?: LaneServices;
   /** Default: those of limits.ts. */
@@ -252,9 +256,13 @@ function createServerFor(options: ListenOptions): { server: Server; connections:
     });
     return { server, connections, turns };
   };
-  const { certificates, clientCa } = options;
+  const { certificates, clientCa, tickets } = options;
   if (!certificates) return serve(createHttpServer(limits));
-  const tls = tlsServerOptions({ certificates, ...(clientCa === undefined ? {} : { clientCa }) });
+  const tls = tlsServerOptions({
+    certificates,
+    ...(clientCa === undefined ? {} : { clientCa }),
+    ...(tickets === undefined ? {} : { tickets }),
+  });
   const server = createHttpsServer({ ...limits, ...tls.options });
   tls.follow(server);
   return serve(server);
@@ -274,6 +282,9 @@ function afterBody(
   };
   return passed();
 }
+
+/** The end of listening alone, as servers of TCP have it: that of an HTTP server also resets what is idle. */
+const closeListening = createNetServer().close;
 
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { connections, server, turns } = createServerFor(options);
@@ -303,6 +314,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     origin: `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`,
     addLane,
     closeAfterAnswers,
+    closeToNew: () => void closeListening.call(server),
     drain: async (graceMs) => {
       const force = setTimeout(() => {
         server.closeAllConnections();

@@ -15,6 +15,7 @@ import type { CertificateSource } from './node-certificate-source.ts';
 import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
 import { createPreface } from './node-proxy-protocol.ts';
+import type { TicketSecret } from './node-ticket-keys.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
 import { StartFault } from './start-fault.ts';
 
@@ -98,7 +99,7 @@ async function openIn(
 /** For probes and scrapers, which come to it directly. */
 export const openOpsListener = (
   config: BoundsConfig & Pick<Config, 'opsListen'>,
-  { log }: ListenerParts,
+  { log }: Pick<ListenerParts, 'log'>,
   stack: AsyncDisposableStack,
 ): Promise<GatewayListener> =>
   openIn(stack, settings.opsListen, errorPages.ops, {
@@ -130,10 +131,11 @@ export async function openListeners(
       | 'trustedProxies'
     >,
   certificates: CertificateSource | undefined,
-  { log, metrics }: ListenerParts,
+  { log, metrics, ticketSecret }: ListenerParts & { readonly ticketSecret: TicketSecret },
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
   const secure = certificates === undefined ? {} : { certificates };
+  const ticketsOf = (listener: string) => ({ tickets: { secret: ticketSecret, listener } });
   const trusted = createTrustedProxies(config.trustedProxies);
   const behindBalancers = (listener: string): ConnectionBounds => ({
     ...boundsOf(config, log, listener),
@@ -158,12 +160,14 @@ export async function openListeners(
       address: config.dataListen,
       ...secure,
       ...clientCa,
+      ...ticketsOf('data'),
       connections: behindBalancers('data'),
       answerHeaders: createAnswerHeaders(config.publicUrl),
     }),
     admin: await openIn(stack, settings.adminListen, errorPages.admin, {
       address: config.adminListen,
       ...secure,
+      ...ticketsOf('admin'),
       connections: behindBalancers('admin'),
       answerHeaders: createAnswerHeaders(config.adminUrl),
     }),

@@ -12,8 +12,8 @@ export interface StopParts {
   readonly readiness: ReadinessState;
   /** Listeners for callers; none where the process only delivers. */
   readonly serving: readonly Listener[];
-  /** Probes and scrapers are answered to the last. */
-  readonly ops: Listener;
+  /** Probes and scrapers are answered to the last; undefined where a supervisor answers them. */
+  readonly ops: Listener | undefined;
   readonly delivery: Pick<Delivery, 'stop'>;
   /** The delay begins. */
   readonly onDraining: () => void;
@@ -22,34 +22,40 @@ export interface StopParts {
   readonly dispose: () => Promise<void>;
 }
 
-/** Resolves when the process can exit. A second call ends the delay of the first. */
-export type Stop = (delayMs: number) => Promise<void>;
+/**
+ * Resolves when the process can exit. A second call ends the delay of the first. `closed`: it takes no new connections during
+ * the delay, for another process of the machine does.
+ */
+export type Stop = (delayMs: number, closed?: boolean) => Promise<void>;
 
 export function createStop(parts: StopParts): Stop {
   const { delivery, dispose, onDraining, onEnding, ops, readiness, serving } = parts;
   const hurry = Promise.withResolvers<void>();
-  const drain = async (delayMs: number): Promise<void> => {
+  const drain = async (delayMs: number, closed: boolean): Promise<void> => {
     readiness.notReady('draining');
     onDraining();
-    for (const listener of serving) listener.closeAfterAnswers();
+    for (const listener of serving) {
+      if (closed) listener.closeToNew();
+      listener.closeAfterAnswers();
+    }
     const timer = setTimeout(hurry.resolve, delayMs);
     await hurry.promise;
     clearTimeout(timer);
   };
-  const end = async (delayMs: number): Promise<void> => {
-    if (delayMs > 0) await drain(delayMs);
+  const end = async (delayMs: number, closed: boolean): Promise<void> => {
+    if (delayMs > 0) await drain(delayMs, closed);
     readiness.notReady('stopping');
     onEnding();
     // Rows in work that do not end in time are taken up again by another process.
     const patience = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
     const done = [...serving.map((listener) => listener.drain(drainMs)), delivery.stop()];
     await Promise.race([Promise.all(done), patience]);
-    await ops.drain(lingerMs);
+    await ops?.drain(lingerMs);
     await dispose();
   };
   let ended: Promise<void> | undefined;
-  return (delayMs) => {
-    if (ended === undefined) ended = end(delayMs);
+  return (delayMs, closed = false) => {
+    if (ended === undefined) ended = end(delayMs, closed);
     else hurry.resolve();
     return ended;
   };

@@ -5,6 +5,7 @@ import type { Server, ServerOptions } from 'node:https';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { headersTimeoutMs } from '../limits.ts';
 import type { CertificateSource, KeyPair } from './node-certificate-source.ts';
+import { type TicketSecret, ticketKeys } from './node-ticket-keys.ts';
 
 /** The protocol of an ACME server that validates a name (RFC 8737); its connections carry nothing. */
 export const acmeProtocol = 'acme-tls/1';
@@ -43,14 +44,21 @@ const always = constants.SSL_OP_NO_RENEGOTIATION;
 const optionsFor = (source: CertificateSource): number =>
   source.presented().length > 1 ? always | constants.SSL_OP_NO_TICKET : always;
 
+/** A session resumes at this listener alone, in whichever process has the same secret. */
+export interface ListenerTickets {
+  readonly secret: TicketSecret;
+  readonly listener: string;
+}
+
 export interface TlsListenerOptions {
+  readonly tickets?: ListenerTickets;
   readonly certificates: CertificateSource;
   /** PEM: ask for client certificates of this authority, whichever certificate is presented. */
   readonly clientCa?: string;
 }
 
 /** Options of Node's HTTPS server; `follow` keeps it at what the source presents. */
-export function tlsServerOptions({ certificates, clientCa }: TlsListenerOptions): {
+export function tlsServerOptions({ certificates, clientCa, tickets }: TlsListenerOptions): {
   readonly options: ServerOptions;
   follow(server: Server): void;
 } {
@@ -67,7 +75,19 @@ export function tlsServerOptions({ certificates, clientCa }: TlsListenerOptions)
   const challenges = new WeakMap<TLSSocket, KeyPair>();
   const defaultContext = () => {
     const { cert, key } = certificates.default();
-    return { ...common, ...trust, cert, key, secureOptions: optionsFor(certificates) };
+    const resuming =
+      tickets === undefined
+        ? {}
+        : {
+            ticketKeys: ticketKeys(tickets.secret.current(), {
+              listener: tickets.listener,
+              cert: String(cert),
+              clientCa,
+            }),
+            // OpenSSL resumes a session only in the context that it was begun in.
+            sessionIdContext: `espalier ${tickets.listener}`,
+          };
+    return { ...common, ...trust, ...resuming, cert, key, secureOptions: optionsFor(certificates) };
   };
   return {
     options: {
@@ -90,7 +110,9 @@ export function tlsServerOptions({ certificates, clientCa }: TlsListenerOptions)
       },
     },
     follow: (server) => {
-      certificates.onChange(() => server.setSecureContext(defaultContext()));
+      const renew = (): void => server.setSecureContext(defaultContext());
+      certificates.onChange(renew);
+      tickets?.secret.onChange(renew);
     },
   };
 }

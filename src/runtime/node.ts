@@ -21,7 +21,7 @@ import type { Schedule } from '../store/due-rows.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
 import { createDueNotifications } from '../store/notifications.ts';
 import { createCounters } from '../telemetry/counters.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import { createLog, type Log, type LogFields } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createTrustedProxies } from './balancer/trusted-proxies.ts';
 import type { Config } from './config.ts';
@@ -56,6 +56,7 @@ import {
 import { createNodeChanges } from './node-changes.ts';
 import { compressingPages } from './node-compression.ts';
 import { nodeSha256 } from './node-digest.ts';
+import { DirectoryInUse, shareDirectory } from './node-directory-lock.ts';
 import { respondOnNode } from './node-http.ts';
 import {
   type GatewayListener,
@@ -66,6 +67,8 @@ import {
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
 import { type WaitedFor, watchPressure } from './node-pressure.ts';
+import type { Member } from './node-processes/member.ts';
+import { deliverInTurn } from './node-processes/turn.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
 import { refusalTurns } from './node-refusal-turns.ts';
 import { createReferenceReader } from './node-secret-references.ts';
@@ -75,6 +78,12 @@ import { createNodeSignatureCheck } from './node-signature.ts';
 import { createStop, type Stop } from './node-stop.ts';
 import { looksWhileServing, openStore, prepareOnce, waitForDatabase } from './node-store.ts';
 import { type NodeTelemetry, startTelemetry } from './node-telemetry.ts';
+import {
+  createTicketSecret,
+  newTicketSecret,
+  rotateTicketSecret,
+  type TicketSecret,
+} from './node-ticket-keys.ts';
 import { adminUrlOf } from './operators.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
@@ -82,7 +91,8 @@ import { every } from './works.ts';
 
 export interface RunningGateway {
   /** Base URLs; a process that only delivers has one for probes. */
-  readonly urls: { readonly data?: string; readonly admin?: string; readonly ops: string };
+  /** Without `ops`: its supervisor answers probes. */
+  readonly urls: { readonly data?: string; readonly admin?: string; readonly ops?: string };
   /** It answers from the snapshot, which is so old; undefined: it has the database. */
   readonly degradedSeconds: number | undefined;
   /** Resolves when it delivers; rejects, with a `StartFault`, when the database that came back is not one to work with. */
@@ -94,9 +104,11 @@ export interface RunningGateway {
 /** A page of an import is a second's work; a machine that is busy may take long for it. */
 const bulkTimeoutMs = 5 * 60_000;
 
-export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>): Log {
+/** `always`: what is in each line, as where several processes write to one place. */
+export function createNodeLog(config: Pick<Config, 'logFormat' | 'logLevel'>, always: LogFields = {}): Log {
   const format = config.logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json');
-  return createLog({ level: config.logLevel, format, write: (line) => process.stdout.write(`${line}\n`) });
+  const write = (line: string): void => void process.stdout.write(`${line}\n`);
+  return createLog({ level: config.logLevel, always, format, write });
 }
 
 /** Throws a `StartFault`, or an `AggregateError` of several, for what a person has to mend. */
@@ -148,6 +160,8 @@ export interface StartOptions {
   readonly listeners: boolean;
   /** Absent everywhere but in the demo (cli/demo-gateway.ts): no setting makes one. */
   readonly oneTimeLink?: OneTimeLink;
+  /** Given to one of several processes of a machine; absent: it is the only one. */
+  readonly member?: Member;
   /** Breaks the start off: what was started is undone, and the start rejects with its reason. */
   readonly signal: AbortSignal;
 }
@@ -159,11 +173,18 @@ interface Shell {
   readonly telemetry: NodeTelemetry;
   readonly metrics: Metrics;
   readonly readiness: ReadinessState;
-  readonly ops: GatewayListener;
+  /** Undefined: the supervisor answers probes. */
+  readonly ops: GatewayListener | undefined;
   readonly certificates: CertificateSource | undefined;
   readonly listeners: GatewayListeners | undefined;
   /** Certificates that came by ACME, as the listeners present them. */
   readonly acmeCertificates: MemoryCertificates | undefined;
+}
+
+function ownTicketSecret(stack: AsyncDisposableStack): TicketSecret {
+  const secret = createTicketSecret(newTicketSecret());
+  stack.defer(rotateTicketSecret(secret));
+  return secret;
 }
 
 /** Everything that can be wrong on this machine is found here, before the database is waited for. */
@@ -175,7 +196,13 @@ async function openShell(
 ): Promise<Shell> {
   try {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o711 });
+    // Processes of their own may share it, as one that takes another's place does; those of a supervisor have it alone, and so
+    // has one with the embedded database, which locks it by itself.
+    if (options.listeners && options.member === undefined && config.databaseUrl !== undefined)
+      stack.defer(shareDirectory(config.dataDir));
   } catch (error) {
+    if (error instanceof DirectoryInUse)
+      throw new StartFault(settings.dataDir.name, error.message, { cause: error });
     throw dataDirFault(config, error);
   }
   const counters = createCounters();
@@ -186,14 +213,17 @@ async function openShell(
   const acmeCertificates = options.listeners ? createMemoryCertificates('acme') : undefined;
   const certificates = acmeCertificates && (await openCertificates(config, acmeCertificates, log));
   stack.defer(() => certificates?.close());
-  const parts = { log, metrics };
-  const ops = await openOpsListener(config, parts, stack);
+  const { member } = options;
+  member?.observe({ readiness: readiness.read, counters });
+  const ticketSecret = member?.ticketSecret ?? ownTicketSecret(stack);
+  const parts = { log, metrics, ticketSecret };
+  const ops = member === undefined ? await openOpsListener(config, parts, stack) : undefined;
   const listeners = options.listeners ? await openListeners(config, certificates, parts, stack) : undefined;
   const app = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },
   );
-  ops.serve(app.fetch);
+  ops?.serve(app.fetch);
   const opened = { ops, listeners, certificates, acmeCertificates };
   return { config, log, telemetry, metrics, readiness, ...opened };
 }
@@ -473,21 +503,26 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivering> 
   }
   await acme?.start();
   const { send } = outbound;
+  const { member } = composed.options;
   const parts = { config, sql, send, sealer, log, metrics, gateway, connection, moves };
-  const delivery = await startDelivery({
-    ...parts,
-    ...{ relaxed, notifications, signal },
-    memory: createDeliveryMemory(parts),
-    limits: processLimits(config.uploadMaxDevices),
-    sha256: nodeSha256,
-    routesChanged: changes.routesChanged,
-  });
-  const keeping = snapshot.keep();
-  return {
-    stop: async () => {
-      await Promise.all([delivery.stop(), keeping?.stop()]);
-    },
+  const memory = createDeliveryMemory(parts);
+  const begin = async (): Promise<Delivering> => {
+    const delivery = await startDelivery({
+      ...parts,
+      ...{ relaxed, notifications, signal, memory },
+      ...(member === undefined ? {} : { holder: member.holder }),
+      limits: processLimits(config.uploadMaxDevices),
+      sha256: nodeSha256,
+      routesChanged: changes.routesChanged,
+    });
+    const keeping = snapshot.keep();
+    return {
+      stop: async () => {
+        await Promise.all([delivery.stop(), keeping?.stop()]);
+      },
+    };
   };
+  return member === undefined ? begin() : deliverInTurn(member, { log, memory, notifications, begin });
 }
 
 /** A gateway that answers; what it delivers may have to wait for the database. */
@@ -576,5 +611,6 @@ export async function startGateway(config: Config, log: Log, options: StartOptio
     dispose: () => started.disposeAsync(),
   });
   const served = listeners && { data: listeners.data.origin, admin: listeners.admin.origin };
-  return { urls: { ...served, ops: ops.origin }, degradedSeconds, delivering, stop };
+  const probed = ops && { ops: ops.origin };
+  return { urls: { ...served, ...probed }, degradedSeconds, delivering, stop };
 }

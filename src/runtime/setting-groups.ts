@@ -32,6 +32,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   connectionsPerAddress: 'Listeners and addresses',
   trustedProxies: 'Listeners and addresses',
   proxyProtocol: 'Listeners and addresses',
+  processes: 'Listeners and addresses',
   fastLane: 'Listeners and addresses',
   tls: 'TLS',
   tlsCertFile: 'TLS',

@@ -92,6 +92,11 @@ const numberThat =
       })
       .transform(Number);
 
+/** Beyond this a machine has more processes than any that was measured. */
+const maxProcesses = 64;
+const isWholeNumber = (given: string, low: number, high: number): boolean =>
+  Number.isInteger(Number(given)) && Number(given) >= low && Number(given) <= high;
+
 const number = numberThat(Number.isFinite, 'a number');
 const wholeNumber = numberThat(Number.isInteger, 'a whole number');
 
@@ -233,7 +238,7 @@ export const settings = {
   ),
   databaseConnections: setting(
     'ESPALIER_DATABASE_CONNECTIONS',
-    `connections of one process to the database, at most; ${minDatabaseConnections} at least`,
+    `connections to the database, at most, of all processes of this \`serve\` or \`worker\`; each has ${minDatabaseConnections} at least`,
     wholeNumber(defaultDatabaseConnections, minDatabaseConnections, 1_000),
   ),
   dataDir: setting(
@@ -301,6 +306,19 @@ export const settings = {
     '`required`: each connection of the data and admin listeners begins with a PROXY header, version 1 or 2, of a balancer of `ESPALIER_TRUSTED_PROXIES`, or is closed',
     choice('off', 'off', 'required'),
     { example: 'required' },
+  ),
+  processes: setting(
+    'ESPALIER_PROCESSES',
+    'processes of `serve` on this machine, which share its listeners; `auto`: 1 below 4 cores, else one less than the cores; 1 with the embedded database and in the demo (docs/processes.md)',
+    z
+      .string()
+      .default('auto')
+      .refine((given) => given === 'auto' || isWholeNumber(given, 1, maxProcesses), {
+        ...isNot(`neither 'auto' nor a whole number from 1 to ${maxProcesses}`),
+        abort: true,
+      })
+      .transform((given) => (given === 'auto' ? 'auto' : Number(given))),
+    { example: '3' },
   ),
   fastLane: setting(
     'ESPALIER_FAST_LANE',

@@ -22,10 +22,20 @@ export interface MetricFamily {
   /** Upper bounds of a histogram's buckets. */
   readonly bounds: readonly number[];
   readonly series: readonly Series[];
+  /** Of a gauge. */
+  readonly across?: Across;
 }
 
+/**
+ * What a gauge of several processes of one machine is: that of one of them where all observe the same thing, the highest, or
+ * the sum. Counters and histograms are summed.
+ */
+export type Across = 'one' | 'highest' | 'sum';
+
 /** A gauge, by which its values are observed. */
-export type Gauge = Pick<MetricFamily, 'name' | 'description'>;
+export interface Gauge extends Pick<MetricFamily, 'name' | 'description'> {
+  readonly across: Across;
+}
 export type ObserveGauge = (gauge: Gauge, value: number, labels?: Labels) => void;
 
 export interface MetricsRead {
@@ -34,15 +44,21 @@ export interface MetricsRead {
   readonly errors: readonly unknown[];
 }
 
+/** Whose a gauge is: what a process observes of itself, or what each finds in the database that they have in common. */
+export type GaugeOf = 'own' | 'database';
+export type GaugesRead = 'all' | 'own';
+
+type Fill = (observe: ObserveGauge) => void | Promise<void>;
+
 export interface Counters {
   /** A new series for each call: whoever asks keeps it. */
   counter(name: string, description: string): (labels: Labels) => Series;
   histogram(name: string, description: string, bounds: readonly number[]): (labels: Labels) => Series;
-  /** Registers what observes gauges; called at every `read`. */
-  onRead(fill: (observe: ObserveGauge) => void | Promise<void>): void;
+  /** Registers what observes gauges; called at every `read` that wants them. */
+  onRead(fill: Fill, of?: GaugeOf): void;
   /** Counters and histograms as they are, without observing anything. */
   counted(): readonly MetricFamily[];
-  read(): Promise<MetricsRead>;
+  read(gauges?: GaugesRead): Promise<MetricsRead>;
   /** Milliseconds since 1970: since when is counted. */
   readonly sinceMs: number;
 }
@@ -53,7 +69,7 @@ function seriesOf(labels: Labels, bounds: readonly number[], value = 0): Series 
 
 export function createCounters(): Counters {
   const families: MetricFamily[] = [];
-  const fills: ((observe: ObserveGauge) => void | Promise<void>)[] = [];
+  const fills: { readonly fill: Fill; readonly of: GaugeOf }[] = [];
   const add = (family: Omit<MetricFamily, 'series'>) => {
     const series: Series[] = [];
     families.push({ ...family, series });
@@ -67,18 +83,20 @@ export function createCounters(): Counters {
   return {
     counter: (name, description) => add({ name, description, kind: 'counter', bounds: [] }),
     histogram: (name, description, bounds) => add({ name, description, kind: 'histogram', bounds }),
-    onRead: (fill) => {
-      fills.push(fill);
+    onRead: (fill, of = 'own') => {
+      fills.push({ fill, of });
     },
     counted,
-    read: async () => {
+    read: async (wanted = 'all') => {
       const gauges = new Map<Gauge, Series[]>();
       const observe: ObserveGauge = (gauge, value, labels = {}) => {
         const series = gauges.get(gauge) ?? [];
         gauges.set(gauge, series);
         series.push(seriesOf(labels, [], value));
       };
-      const filled = await Promise.allSettled(fills.map(async (fill) => fill(observe)));
+      const filled = await Promise.allSettled(
+        fills.filter(({ of }) => wanted === 'all' || of === 'own').map(async ({ fill }) => fill(observe)),
+      );
       const observed = [...gauges].map(
         ([gauge, series]): MetricFamily => ({ ...gauge, kind: 'gauge', bounds: [], series }),
       );

@@ -39,12 +39,14 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
   readonly write: (line: string) => void;
   readonly now?: () => Date;
+  /** Stands in every line, behind the event. */
+  readonly always?: LogFields;
 }
 
-export function createLog({ level, format, write, now = () => new Date() }: LogOptions): Log {
+export function createLog({ always = {}, format, level, now = () => new Date(), write }: LogOptions): Log {
   const line = (at: LogLevel, event: string, fields: LogFields): void => {
     if (order[at] < order[level]) return;
-    const cleaned = clean(fields) as Record<string, unknown>;
+    const cleaned = clean({ ...always, ...fields }) as Record<string, unknown>;
     if (format === 'json') {
       write(JSON.stringify({ time: now().toISOString(), level: at, event, ...cleaned }));
       return;

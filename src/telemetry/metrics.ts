@@ -3,7 +3,15 @@
  * OTLP when OTEL_* is set. No label holds a device id.
  */
 
-import { type Counters, createCounters, type Gauge, type Labels, record, type Series } from './counters.ts';
+import {
+  type Counters,
+  createCounters,
+  type Gauge,
+  type GaugeOf,
+  type Labels,
+  record,
+  type Series,
+} from './counters.ts';
 
 /** An element of a webhook, a member of a computer's record, or a whole record of a push. */
 export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';
@@ -33,7 +41,7 @@ export interface Metrics {
   shed(requestClass: string): void;
   /** Registers how the level of pressure is read; called at every scrape. */
   onPressure(read: () => number): void;
-  /** Registers what fills the gauges; called at every scrape. */
+  /** Registers what fills the gauges; called at every scrape. `database`: it finds the same whichever process looks. */
   onScrape(
     fill: (observe: {
       reports: Observe;
@@ -47,6 +55,7 @@ export interface Metrics {
       snapshotAgeSeconds: Observe;
       degraded: Observe;
     }) => Promise<void>,
+    of?: GaugeOf,
   ): void;
 }
 
@@ -190,53 +199,64 @@ function createWorkMetrics(
 }
 
 const gauges = {
-  reports: { name: 'espalier_reports', description: 'Reports by state' },
+  reports: { name: 'espalier_reports', description: 'Reports by state', across: 'one' },
   reportAgeSeconds: {
     name: 'espalier_report_age_seconds',
     description: 'Age of the oldest work not yet done, by stage',
+    across: 'one',
   },
   instanceUp: {
     name: 'espalier_instance_up',
     description: '1 when the last exchange with the instance succeeded',
+    across: 'one',
   },
   credentialExpirySeconds: {
     name: 'espalier_credential_expiry_seconds',
     description: 'Time until a credential of our applications expires',
+    across: 'one',
   },
   sealedSecrets: {
     name: 'espalier_sealed_secrets',
     description:
       'Kept secrets by the key that sealed them: the first, an older one, or one that is not configured',
+    across: 'one',
   },
   acmeExpirySeconds: {
     name: 'espalier_acme_certificate_expiry_seconds',
     description: 'Time until a certificate that came by ACME expires',
+    across: 'one',
   },
   acmeNextTrySeconds: {
     name: 'espalier_acme_next_try_seconds',
     description: 'Time until a certificate by ACME is renewed, or tried again',
+    across: 'one',
   },
   acmeFailedTries: {
     name: 'espalier_acme_failed_tries',
     description: 'Failed tries to renew a certificate by ACME since the last one was issued',
+    across: 'one',
   },
   snapshotAgeSeconds: {
     name: 'espalier_snapshot_age_seconds',
     description: 'Time since what the snapshot in the data directory holds was last known to be current',
+    across: 'highest',
   },
   degraded: {
     name: 'espalier_degraded',
     description: '1 while calls are answered from memory because the database is away',
+    across: 'highest',
   },
 } as const satisfies Record<string, Gauge>;
 const laneGauge: Gauge = {
   name: 'espalier_fast_lane',
   description:
     '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
+  across: 'highest',
 };
 const pressureGauge: Gauge = {
   name: 'espalier_pressure',
   description: 'What is refused for the load, from 0, nothing, to 5',
+  across: 'highest',
 };
 
 /** `counters`: for a runtime that reads them. */
@@ -246,24 +266,24 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
     ...createWorkMetrics(counters),
     onPressure: (read) => counters.onRead((observe) => observe(pressureGauge, read())),
     laneMode: (way, reason) => counters.onRead((observe) => observe(laneGauge, 1, { way, reason })),
-    onScrape: (fill) =>
+    onScrape: (fill, of) =>
       counters.onRead((observe) => {
-        const of =
+        const to =
           (gauge: Gauge): Observe =>
           (value, labels) =>
             observe(gauge, value, labels);
         return fill({
-          reports: of(gauges.reports),
-          reportAgeSeconds: of(gauges.reportAgeSeconds),
-          instanceUp: of(gauges.instanceUp),
-          credentialExpirySeconds: of(gauges.credentialExpirySeconds),
-          sealedSecrets: of(gauges.sealedSecrets),
-          acmeExpirySeconds: of(gauges.acmeExpirySeconds),
-          acmeNextTrySeconds: of(gauges.acmeNextTrySeconds),
-          acmeFailedTries: of(gauges.acmeFailedTries),
-          snapshotAgeSeconds: of(gauges.snapshotAgeSeconds),
-          degraded: of(gauges.degraded),
+          reports: to(gauges.reports),
+          reportAgeSeconds: to(gauges.reportAgeSeconds),
+          instanceUp: to(gauges.instanceUp),
+          credentialExpirySeconds: to(gauges.credentialExpirySeconds),
+          sealedSecrets: to(gauges.sealedSecrets),
+          acmeExpirySeconds: to(gauges.acmeExpirySeconds),
+          acmeNextTrySeconds: to(gauges.acmeNextTrySeconds),
+          acmeFailedTries: to(gauges.acmeFailedTries),
+          snapshotAgeSeconds: to(gauges.snapshotAgeSeconds),
+          degraded: to(gauges.degraded),
         });
-      }),
+      }, of),
   };
 }

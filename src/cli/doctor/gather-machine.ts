@@ -4,11 +4,13 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { countSealed, findUnopened, sumSealed } from '../../connection/reseal.ts';
 import { cloudSuffix } from '../../runtime/config.ts';
 import { foldersOf } from '../../runtime/node-certificate-files.ts';
 import { openSnapshot, snapshotFolder } from '../../runtime/node-snapshot/snapshot.ts';
+import { countProcesses, databaseConnectionsOf } from '../../runtime/process-shares.ts';
 import { readNameStates } from '../../store/acme.ts';
 import { createLog } from '../../telemetry/log.ts';
 import type { DoctorContext } from './context.ts';
@@ -171,13 +173,19 @@ async function listenerLines(context: DoctorContext): Promise<Line[]> {
   return lines;
 }
 
+/** Connections that a `serve` on this machine opens at most, in all its processes. */
+function connectionsOfServe(config: Parameters<typeof countProcesses>[0] & { databaseConnections: number }) {
+  const processes = countProcesses(config, availableParallelism());
+  return processes * databaseConnectionsOf(config.databaseConnections, processes);
+}
+
 async function databaseLines({ config, inspection }: DoctorContext): Promise<Line[]> {
   const { database, sealer, sql, where } = inspection;
   if (database.state !== 'there') return [judgeDatabase({ ...database, where })];
   const lines = [
     judgeDatabase({ state: 'there', where, version: database.version }),
     judgePooler(database.sharesSessions),
-    judgeConnections({ ...database, budget: config.databaseConnections }),
+    judgeConnections({ ...database, budget: connectionsOfServe(config) }),
     judgeMigrations(database.applied, database.newest, config.migrate),
   ];
   // Another build's tables may be other ones.

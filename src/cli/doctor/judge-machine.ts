@@ -136,13 +136,13 @@ export interface ConnectionFacts {
 /** Judges whether another process would find its connections. */
 export function judgeConnections({ allowed, budget, used }: ConnectionFacts): Line {
   const say = about('database.connections', 'database');
-  const found = `${used} of ${allowed} connections in use, up to ${budget} for each process`;
+  const found = `${used} of ${allowed} connections in use, up to ${budget} for each serve`;
   if (budget <= allowed - used) return say.ok(found);
   const remedy =
-    'Raise max_connections (and the limits of role and database), lower ESPALIER_DATABASE_CONNECTIONS, or run fewer processes.';
+    'Raise max_connections (and the limits of role and database), lower ESPALIER_DATABASE_CONNECTIONS, or run fewer processes (ESPALIER_PROCESSES).';
   return budget > allowed
     ? say.fail(found, remedy, 'configuration')
-    : say.warn(`${found}: another process would not find its own`, remedy, 'configuration');
+    : say.warn(`${found}: another one would not find its own`, remedy, 'configuration');
 }
 
 /** Times of migrations; 0: none was ever applied. */

@@ -1,0 +1,141 @@
+/** The supervisor's hold on one process: its state, questions to it, orders, and how it ended. */
+
+import type { Worker } from 'node:cluster';
+import cluster from 'node:cluster';
+import { within } from '../../deadline.ts';
+import { processAnswerMs } from '../../limits.ts';
+import type { MetricFamily } from '../../telemetry/counters.ts';
+import type { AnswerOf, Beginning, Order, Question, ReadyFacts, Report } from './messages.ts';
+
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** What it said of a start in vain. */
+  readonly faults: readonly string[];
+  readonly wasReady: boolean;
+}
+
+export interface SupervisedProcess {
+  readonly number: number;
+  readonly pid: number;
+  /** Resolves when it is ready; undefined: it ended before. */
+  readonly ready: Promise<ReadyFacts | undefined>;
+  readonly ended: Promise<ProcessEnd>;
+  /** Resolves when it delivers no more and holds no lease, or has ended. */
+  readonly rested: Promise<void>;
+  isReady(): boolean;
+  /** Rejects where it does not answer in time. */
+  ask<Q extends Question>(question: Q): Promise<AnswerOf[Q['what']]>;
+  /** What it counted, as it last said. */
+  counted(): readonly MetricFamily[];
+  order(order: Order): void;
+  kill(): void;
+}
+
+const countsOnly = (families: readonly MetricFamily[]): readonly MetricFamily[] =>
+  families.filter(({ kind }) => kind !== 'gauge');
+
+type Waiting = Map<number, (value: AnswerOf[keyof AnswerOf]) => void>;
+
+function questionsTo(worker: Worker, number: number, waiting: Waiting) {
+  let asked = 0;
+  return async <Q extends Question>(question: Q): Promise<AnswerOf[Q['what']]> => {
+    const id = ++asked;
+    const answer = new Promise<AnswerOf[keyof AnswerOf]>((resolve) => waiting.set(id, resolve));
+    if (worker.isConnected()) worker.send({ kind: 'ask', id, question } satisfies Order);
+    try {
+      return (await within(answer, processAnswerMs, () => {
+        throw new Error(`process ${number} does not answer`);
+      })) as AnswerOf[Q['what']];
+    } finally {
+      waiting.delete(id);
+    }
+  };
+}
+
+/** Starts one, with these variables over the supervisor's own; undefined: without it. */
+export function startSupervised(
+  beginning: Beginning,
+  variables: Readonly<Record<string, string | undefined>>,
+): SupervisedProcess {
+  const worker = cluster.fork(variables);
+  const { number } = beginning;
+  const waiting: Waiting = new Map();
+  const ready = Promise.withResolvers<ReadyFacts | undefined>();
+  const rested = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<ProcessEnd>();
+  let isReady = false;
+  let wasReady = false;
+  let faults: readonly string[] = [];
+  let counted: readonly MetricFamily[] = [];
+  const send = (order: Order): void => {
+    // One that just ends takes no orders any more, which its end tells.
+    if (worker.isConnected()) worker.send(order, () => undefined);
+  };
+  const hear = (report: Report): void => {
+    switch (report.kind) {
+      case 'hello':
+        send(beginning);
+        return;
+      case 'ready':
+        isReady = true;
+        wasReady = true;
+        ready.resolve(report);
+        return;
+      case 'fault':
+        faults = report.lines;
+        return;
+      case 'rested':
+        rested.resolve();
+        return;
+      case 'counted':
+        counted = report.families;
+        return;
+      case 'answer':
+        waiting.get(report.id)?.(report.value);
+    }
+  };
+  worker.on('message', hear);
+  let end: Pick<ProcessEnd, 'code' | 'signal'> | undefined;
+  let isSilent = false;
+  // Its last words may still be in the channel when it has exited.
+  const finish = (): void => {
+    if (end === undefined || !isSilent) return;
+    ended.resolve({ ...end, faults, wasReady });
+  };
+  worker.once('exit', (code: number | null, signal: string | null) => {
+    end = { code, signal };
+    isReady = false;
+    ready.resolve(undefined);
+    rested.resolve();
+    finish();
+  });
+  worker.once('disconnect', () => {
+    isSilent = true;
+    finish();
+  });
+  // Without this listener the event would end the supervisor.
+  worker.on('error', (error: Error) => {
+    if (worker.process.pid !== undefined) return;
+    faults = [`espalier: a process cannot be started: ${error.message}`];
+    worker.emit('exit', null, null);
+    worker.emit('disconnect');
+  });
+  const ask = questionsTo(worker, number, waiting);
+  return {
+    number,
+    pid: worker.process.pid ?? 0,
+    ready: ready.promise,
+    ended: ended.promise,
+    rested: rested.promise,
+    isReady: () => isReady,
+    ask: async (question) => {
+      const answer = await ask(question);
+      if (question.what === 'metrics') counted = countsOnly(answer as AnswerOf['metrics']);
+      return answer;
+    },
+    counted: () => counted,
+    order: send,
+    kill: () => worker.process.kill('SIGKILL'),
+  };
+}
