@@ -125,6 +125,8 @@ export const connectionSweepMs = 1_000;
 export const stalledCallerMs = 60_000;
 /** Between two looks at the pressure on the process: long enough for a median, and short beside what callers wait for. */
 export const pressureEveryMs = 500;
+/** Of these looks metrics tell the highest for so long: scrapes come every fifteen seconds to a minute. */
+export const pressureRememberedMs = 60_000;
 /** SIGTERM: requests in flight get this long (contract section 3). */
 export const drainMs = 30_000;
 /** No service of Microsoft's asks for a longer silence; a wrong header or clock must not hold a tenant for a day. */

@@ -19,7 +19,15 @@ describe('what is scraped', () => {
     metrics.upload('accepted');
     metrics.tokenRequest('jamf', 'ok');
     metrics.notification('taken', 3);
-    metrics.onPressure(() => 2);
+    metrics.onProcess(() => ({
+      pressure: 2,
+      eventLoopDelaySeconds: 0.04,
+      heapShare: 0.5,
+      databaseWaitSeconds: 1.5,
+      residentBytes: 1_000,
+      processorSeconds: 3.5,
+      startedAtSeconds: 1_700_000_000,
+    }));
     metrics.onScrape(async ({ reports }) => {
       reports(4, { state: 'due' });
     });
@@ -45,6 +53,13 @@ describe('what is scraped', () => {
       'espalier_notifications_total{outcome="taken"} 3',
       '# TYPE espalier_pressure gauge',
       'espalier_pressure 2',
+      'espalier_event_loop_delay_seconds 0.04',
+      'espalier_heap_share 0.5',
+      'espalier_database_wait_seconds 1.5',
+      '# TYPE process_resident_memory_bytes gauge',
+      '# TYPE process_cpu_seconds_total counter',
+      'process_cpu_seconds_total 3.5',
+      'process_start_time_seconds 1700000000',
       'espalier_reports{state="due"} 4',
     ]) {
       expect(lines).toContain(line);

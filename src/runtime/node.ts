@@ -66,7 +66,7 @@ import {
 } from './node-listeners.ts';
 import { newestMigration } from './node-migrate.ts';
 import { createMarkKeeper } from './node-missed-events.ts';
-import { type WaitedFor, watchPressure } from './node-pressure.ts';
+import { readProcess, type WaitedFor, watchPressure } from './node-pressure.ts';
 import type { Member } from './node-processes/member.ts';
 import { deliverInTurn } from './node-processes/turn.ts';
 import { createReadiness, databaseReadiness, type ReadinessState } from './node-readiness.ts';
@@ -311,8 +311,9 @@ function observePressure(
   stack: AsyncDisposableStack,
 ): void {
   if (listeners === undefined) return;
-  metrics.onPressure(() => pressure.level);
-  stack.defer(watchPressure(pressure, waitedFor));
+  const watch = watchPressure(pressure, waitedFor);
+  stack.defer(watch.stop);
+  metrics.onProcess(() => readProcess(pressure, watch));
 }
 
 const openBulk = (url: string, breaker: Breaker): Sql =>

@@ -32,9 +32,10 @@ export interface MetricFamily {
  */
 export type Across = 'one' | 'highest' | 'sum';
 
-/** A gauge, by which its values are observed. */
+/** What is observed when somebody looks; a counter where something else keeps the count. */
 export interface Gauge extends Pick<MetricFamily, 'name' | 'description'> {
   readonly across: Across;
+  readonly kind?: 'gauge' | 'counter';
 }
 export type ObserveGauge = (gauge: Gauge, value: number, labels?: Labels) => void;
 
@@ -98,7 +99,7 @@ export function createCounters(): Counters {
         fills.filter(({ of }) => wanted === 'all' || of === 'own').map(async ({ fill }) => fill(observe)),
       );
       const observed = [...gauges].map(
-        ([gauge, series]): MetricFamily => ({ ...gauge, kind: 'gauge', bounds: [], series }),
+        ([gauge, series]): MetricFamily => ({ ...gauge, kind: gauge.kind ?? 'gauge', bounds: [], series }),
       );
       const errors = filled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
       return { families: [...counted(), ...observed], errors };

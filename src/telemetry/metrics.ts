@@ -16,6 +16,22 @@ import {
 /** An element of a webhook, a member of a computer's record, or a whole record of a push. */
 export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';
 
+/** What a process that can measure itself says of its load and its size. */
+export interface ProcessRead {
+  /** What is refused for the load, from 0, nothing, to 5. */
+  readonly pressure: number;
+  /** The highest of the last minute. */
+  readonly eventLoopDelaySeconds: number;
+  /** Used part of the heap that V8 may have, 0 to 1; the highest of the last minute. */
+  readonly heapShare: number;
+  /** The longest that a request waited for a connection to the database in the last minute. */
+  readonly databaseWaitSeconds: number;
+  readonly residentBytes: number;
+  /** Of all its threads, since it began. */
+  readonly processorSeconds: number;
+  readonly startedAtSeconds: number;
+}
+
 /** Gauges are looked at when somebody scrapes; each observation is a value with labels. */
 export type Observe = (value: number, labels?: Labels) => void;
 
@@ -39,8 +55,8 @@ export interface Metrics {
   laneMode(mode: string, reason: string): void;
   /** Counts a request that was refused because the gateway has more to do than it can. */
   shed(requestClass: string): void;
-  /** Registers how the level of pressure is read; called at every scrape. */
-  onPressure(read: () => number): void;
+  /** Registers how the process measures itself; called at every scrape. */
+  onProcess(read: () => ProcessRead): void;
   /** Registers what fills the gauges; called at every scrape. `database`: it finds the same whichever process looks. */
   onScrape(
     fill: (observe: {
@@ -253,18 +269,49 @@ const laneGauge: Gauge = {
     '1 for the way that device calls take: past the streams of Node, through them, or no fast lane',
   across: 'highest',
 };
-const pressureGauge: Gauge = {
-  name: 'espalier_pressure',
-  description: 'What is refused for the load, from 0, nothing, to 5',
-  across: 'highest',
+/** The names that Prometheus' own libraries give, where they have one. */
+const processGauges: Readonly<Record<keyof ProcessRead, Gauge>> = {
+  pressure: {
+    name: 'espalier_pressure',
+    description: 'What is refused for the load, from 0, nothing, to 5',
+    across: 'highest',
+  },
+  eventLoopDelaySeconds: {
+    name: 'espalier_event_loop_delay_seconds',
+    description: 'How late the event loop was, median of half a second; the highest of the last minute',
+    across: 'highest',
+  },
+  heapShare: {
+    name: 'espalier_heap_share',
+    description: 'Used part of the heap that V8 may have, 0 to 1; the highest of the last minute',
+    across: 'highest',
+  },
+  databaseWaitSeconds: {
+    name: 'espalier_database_wait_seconds',
+    description: 'The longest wait for a connection to the database in the last minute',
+    across: 'highest',
+  },
+  residentBytes: { name: 'process_resident_memory_bytes', description: 'Resident memory', across: 'sum' },
+  processorSeconds: {
+    name: 'process_cpu_seconds_total',
+    description: 'Processor time of all threads',
+    kind: 'counter',
+    across: 'sum',
+  },
+  startedAtSeconds: { name: 'process_start_time_seconds', description: 'Start, in seconds since 1970', across: 'highest' },
 };
+const processGaugeNames = Object.keys(processGauges) as (keyof ProcessRead)[];
 
 /** `counters`: for a runtime that reads them. */
 export function createMetrics(counters: Counters = createCounters()): Metrics {
   return {
     ...createRequestMetrics(counters),
     ...createWorkMetrics(counters),
-    onPressure: (read) => counters.onRead((observe) => observe(pressureGauge, read())),
+    onProcess: (read) =>
+      counters.onRead((observe) => {
+        const found = read();
+        for (const name of processGaugeNames) observe(processGauges[name], found[name]);
+      }),
     laneMode: (way, reason) => counters.onRead((observe) => observe(laneGauge, 1, { way, reason })),
     onScrape: (fill, of) =>
       counters.onRead((observe) => {

@@ -172,7 +172,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     clientCertificateRefused: () => undefined,
     laneMode: () => undefined,
     shed: (requestClass) => counted.push(`shed ${requestClass}`),
-    onPressure: () => undefined,
+    onProcess: () => undefined,
     onScrape: () => undefined,
   };
   const log = createLog({ level: 'error', format: 'json', write: () => undefined });
