@@ -13,6 +13,7 @@ import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { commandModel } from './command-model.ts';
+import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
 import { readTree } from './layers.ts';
 import { ownersTable } from './owners.ts';
@@ -205,6 +206,7 @@ const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),
   'docs/cli.md': async () => (await import('./cli-reference.ts')).cliReference(),
   [`${problemsFolder}/README.md`]: problemsPage,
+  'deploy/grafana/espalier.json': () => `${JSON.stringify(dashboard(), null, 2)}\n`,
 };
 
 const owners: Readonly<Record<Owner, true>> = {

@@ -3,6 +3,7 @@ import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.
 import type { Sealer } from '../secrets/seal.ts';
 import { type AcmeNameState, readNameStates } from '../store/acme.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { countTenants, type TenantCounts, tenantStates } from '../store/tenants/counts.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AcmeConfig } from './config.ts';
@@ -37,6 +38,7 @@ const countsFreshForMs = 10_000;
 
 interface Gauges extends Counted {
   readonly instances: readonly InstanceState[];
+  readonly tenants: TenantCounts;
 }
 
 /** `last`: where reading takes longer than a scrape may wait. */
@@ -47,7 +49,7 @@ interface Remembered {
 
 function remembered(
   readCounts: () => Promise<Counted>,
-  readInstances: () => Promise<readonly InstanceState[]>,
+  readOthers: () => Promise<Omit<Gauges, keyof Counted>>,
   freshForMs: number,
 ) {
   let known: { readonly counted: Promise<Counted>; readonly atMs: number } | undefined;
@@ -64,8 +66,8 @@ function remembered(
   };
   return {
     read: async () => {
-      const [counts, instances] = await Promise.all([counted(), readInstances()]);
-      last = { ...counts, instances };
+      const [counts, others] = await Promise.all([counted(), readOthers()]);
+      last = { ...counts, ...others };
       return last;
     },
     get last() {
@@ -119,7 +121,7 @@ export function observeGauges(options: {
   const { acme, credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
   const gauges = remembered(
     () => countWork(sql, sealer, acme),
-    async () => readInstanceStates(sql),
+    async () => ({ instances: await readInstanceStates(sql), tenants: await countTenants(sql) }),
     freshForMs,
   );
   metrics.onScrape(async (observe) => {
@@ -133,7 +135,7 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { certificates, computersAgeSeconds, instances, sealed, states } = await inTime(gauges);
+      const { certificates, computersAgeSeconds, instances, sealed, states, tenants } = await inTime(gauges);
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const { count, state } of states) observe.reports(count, { state });
       const waiting = states.filter(({ state }) => undelivered.has(state));
@@ -145,6 +147,11 @@ export function observeGauges(options: {
         observe.acmeNextTrySeconds(nextTryInSeconds, { name });
         if (expiresInSeconds !== null) observe.acmeExpirySeconds(expiresInSeconds, { name });
       }
+      // A state that no tenant is in is told as 0, so that an alert has something to look at.
+      for (const state of tenantStates)
+        observe.tenants(tenants.byState.find((one) => one.state === state)?.count ?? 0, { state });
+      observe.tenantsPermissionDrift(tenants.permissionDrift);
+      observe.heartbeatAgeSeconds(tenants.heartbeatAgeSeconds);
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
     } catch (error) {
       // These gauges are then absent.

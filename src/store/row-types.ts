@@ -27,15 +27,17 @@ export interface ConfirmStep {
 }
 
 /** src/connection/state.ts says what follows what. */
-export type ConnectionState =
-  | 'new'
-  | 'consenting'
-  | 'consented'
-  | 'connected'
-  | 'disabled'
-  | 'disconnecting'
-  | 'disconnected'
-  | 'terminated';
+export const connectionStates = [
+  'new',
+  'consenting',
+  'consented',
+  'connected',
+  'disabled',
+  'disconnecting',
+  'disconnected',
+  'terminated',
+] as const;
+export type ConnectionState = (typeof connectionStates)[number];
 
 export type Mode = 'device-compliance' | 'conditional-access';
 export type ConnectionType = 'cloud-connector' | 'manual';

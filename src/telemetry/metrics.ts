@@ -63,6 +63,9 @@ export interface Metrics {
       reports: Observe;
       reportAgeSeconds: Observe;
       instanceUp: Observe;
+      tenants: Observe;
+      tenantsPermissionDrift: Observe;
+      heartbeatAgeSeconds: Observe;
       credentialExpirySeconds: Observe;
       sealedSecrets: Observe;
       acmeExpirySeconds: Observe;
@@ -226,6 +229,21 @@ const gauges = {
     description: '1 when the last exchange with the instance succeeded',
     across: 'one',
   },
+  tenants: {
+    name: 'espalier_tenants',
+    description: 'Tenants by state of their connection; held and paused are told apart from connected',
+    across: 'one',
+  },
+  tenantsPermissionDrift: {
+    name: 'espalier_tenants_permission_drift',
+    description: 'Tenants whose applications have other permissions than they should',
+    across: 'one',
+  },
+  heartbeatAgeSeconds: {
+    name: 'espalier_heartbeat_age_seconds',
+    description: 'Time since the last heartbeat of the connected tenant that waits longest',
+    across: 'one',
+  },
   credentialExpirySeconds: {
     name: 'espalier_credential_expiry_seconds',
     description: 'Time until a credential of our applications expires',
@@ -298,7 +316,11 @@ const processGauges: Readonly<Record<keyof ProcessRead, Gauge>> = {
     kind: 'counter',
     across: 'sum',
   },
-  startedAtSeconds: { name: 'process_start_time_seconds', description: 'Start, in seconds since 1970', across: 'highest' },
+  startedAtSeconds: {
+    name: 'process_start_time_seconds',
+    description: 'Start, in seconds since 1970',
+    across: 'highest',
+  },
 };
 const processGaugeNames = Object.keys(processGauges) as (keyof ProcessRead)[];
 
@@ -323,6 +345,9 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
           reports: to(gauges.reports),
           reportAgeSeconds: to(gauges.reportAgeSeconds),
           instanceUp: to(gauges.instanceUp),
+          tenants: to(gauges.tenants),
+          tenantsPermissionDrift: to(gauges.tenantsPermissionDrift),
+          heartbeatAgeSeconds: to(gauges.heartbeatAgeSeconds),
           credentialExpirySeconds: to(gauges.credentialExpirySeconds),
           sealedSecrets: to(gauges.sealedSecrets),
           acmeExpirySeconds: to(gauges.acmeExpirySeconds),

@@ -45,6 +45,9 @@ async function scrape(): Promise<{ ages: number; ms: number }> {
       ages += 1;
     },
     instanceUp: () => undefined,
+    tenants: () => undefined,
+    tenantsPermissionDrift: () => undefined,
+    heartbeatAgeSeconds: () => undefined,
     credentialExpirySeconds: () => undefined,
     sealedSecrets: () => undefined,
     acmeExpirySeconds: () => undefined,
