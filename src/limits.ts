@@ -192,6 +192,17 @@ export const backgroundPerSecond = 100;
 export const watchEveryMs = 10_000;
 export const watchFreshMs = 5_000;
 export const watchGapMs = 120_000;
+/** Changes of the numbers of reports are added up this often, so many in one statement. */
+export const countingEveryMs = 2_000;
+export const changesAddedAtOnce = 10_000;
+/** A turn of that ends after this time, and the next one goes on. */
+export const countingTurnMs = 1_000;
+/** The oldest waiting work is looked for this often, and seldomer where a look takes long: at most a share of 1/20 of the time. */
+export const oldestLookedForMs = 10_000;
+export const oldestLookShare = 20;
+/** Each process counts the reports of the next tenant anew after this time, and by so many reports a second at most. */
+export const recountEveryMs = 10_000;
+export const recountedPerSecond = 500;
 /** More devices than these, of one look at a tenant's notifications, are read behind what is fresh. */
 export const directoryDevicesAtOnce = 200;
 /** Devices that Entra is asked for one by one, in the background, every ten seconds; and how soon those are asked for again that it did not know. */

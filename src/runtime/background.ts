@@ -14,7 +14,14 @@ import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { surveySchedules } from '../delivery/stage/survey-schedules.ts';
-import { importedReadPollMs, moveTurnMs, resealPauseMs, resealPollMs, watchEveryMs } from '../limits.ts';
+import {
+  countingEveryMs,
+  importedReadPollMs,
+  moveTurnMs,
+  resealPauseMs,
+  resealPollMs,
+  watchEveryMs,
+} from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import { readImported } from '../routing/imports/read-imported.ts';
 import { continueMoves, type MoveWork } from '../routing/moves/work.ts';
@@ -25,6 +32,7 @@ import { trimDeliveryCounts } from '../store/delivery-counts.ts';
 import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import { tidyOperators } from '../store/operators.ts';
+import { createCountKeeping } from '../store/reports/keep-counts.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
@@ -140,6 +148,7 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)),
   ofAll(signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)),
   ofAll(watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)),
+  ofAll(countingEveryMs, 'reports.count', createCountKeeping({ sql, log })),
   ofAll(trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)),
   ofAll(trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)),
   ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),

@@ -3,37 +3,31 @@ import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.
 import type { Sealer } from '../secrets/seal.ts';
 import { type AcmeNameState, readNameStates } from '../store/acme.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { type OldestAges, readOldestAges } from '../store/oldest-waiting.ts';
+import { type ReportCounts, readReportCounts } from '../store/reports/counts.ts';
 import { countTenants, type TenantCounts, tenantStates } from '../store/tenants/counts.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { AcmeConfig } from './config.ts';
 
 interface Counted {
-  readonly states: readonly {
-    readonly state: string;
-    readonly count: number;
-    readonly ageSeconds: number | null;
-  }[];
-  readonly computersAgeSeconds: number | null;
+  /** Undefined: not every tenant's reports were counted yet since the counters came. */
+  readonly reports: ReportCounts | undefined;
+  readonly ages: OldestAges;
   readonly sealed: SealedCounts;
   readonly certificates: readonly AcmeNameState[];
 }
 
-const undelivered: ReadonlySet<string> = new Set(['due', 'held', 'sent', 'accepted']);
-
+/** Reads no report and no computer: their number must not matter (docs/data.md). */
 async function countWork(sql: Sql, sealer: Sealer, acme: AcmeConfig | undefined): Promise<Counted> {
-  const states = await sql<{ state: string; count: number; ageSeconds: number | null }[]>`
-    select state, count(*) as count, extract(epoch from now() - min(due_since))::float8 as "ageSeconds"
-    from reports group by state`;
-  const [computers] = await sql<{ ageSeconds: number | null }[]>`
-    select extract(epoch from now() - min(coalesce(received_at, updated_at)))::float8 as "ageSeconds"
-    from computers where next_try_at is not null`;
+  const reports = await readReportCounts(sql, undefined);
+  const ages = await readOldestAges(sql);
   const sealed = sumSealed(await countSealed(sql), sealer.keyIds);
   const certificates = acme === undefined ? [] : await readNameStates(sql, acme);
-  return { states, computersAgeSeconds: computers?.ageSeconds ?? null, sealed, certificates };
+  return { reports, ages, sealed, certificates };
 }
 
-/** The counts read every report: scrapers that come often share them. */
+/** The counts read every tenant and instance: scrapers that come often share them. */
 const countsFreshForMs = 10_000;
 
 interface Gauges extends Counted {
@@ -135,13 +129,11 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { certificates, computersAgeSeconds, instances, sealed, states, tenants } = await inTime(gauges);
+      const { ages, certificates, instances, reports, sealed, tenants } = await inTime(gauges);
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
-      for (const { count, state } of states) observe.reports(count, { state });
-      const waiting = states.filter(({ state }) => undelivered.has(state));
-      const ages = waiting.map(({ ageSeconds }) => ageSeconds ?? 0);
-      observe.reportAgeSeconds(computersAgeSeconds ?? 0, { stage: 'computers' });
-      observe.reportAgeSeconds(Math.max(0, ...ages), { stage: 'reports' });
+      for (const [state, count] of Object.entries(reports ?? {})) observe.reports(count, { state });
+      observe.reportAgeSeconds(ages.computersSeconds, { stage: 'computers' });
+      observe.reportAgeSeconds(ages.reportsSeconds, { stage: 'reports' });
       for (const { attempts, name, nextTryInSeconds, expiresInSeconds } of certificates) {
         observe.acmeFailedTries(attempts, { name });
         observe.acmeNextTrySeconds(nextTryInSeconds, { name });

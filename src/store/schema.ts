@@ -846,6 +846,43 @@ export const reports = pgTable(
   ],
 );
 
+/** Reports of a tenant in each state: a count, or what a statement changed of it. */
+const countsByState = () => ({
+  due: bigint('due', { mode: 'number' }).notNull(),
+  held: bigint('held', { mode: 'number' }).notNull(),
+  sent: bigint('sent', { mode: 'number' }).notNull(),
+  accepted: bigint('accepted', { mode: 'number' }).notNull(),
+  completed: bigint('completed', { mode: 'number' }).notNull(),
+  verified: bigint('verified', { mode: 'number' }).notNull(),
+  failed: bigint('failed', { mode: 'number' }).notNull(),
+});
+
+/** Reports of each tenant by state, less what `reportCountChanges` still holds. A tenant without reports has no row. */
+export const reportCounts = pgTable('report_counts', {
+  tenantId: uuid('tenant_id').primaryKey(),
+  ...countsByState(),
+  /** False for reports that are older than the counters, until they have been counted once. */
+  isComplete: boolean('is_complete').notNull().default(true),
+});
+
+/**
+ * Changes of the counts that were not added up yet, written by triggers in the transaction of each change. Rows are only
+ * inserted, so that no writer waits for another's count; without a key, which every delivered report would write.
+ */
+export const reportCountChanges = pgTable('report_count_changes', {
+  tenantId: uuid('tenant_id').notNull(),
+  ...countsByState(),
+});
+
+/** One row: times since which the oldest work waits. One process looks, and all processes read the row. */
+export const oldestWaiting = pgTable('oldest_waiting', {
+  one: boolean('one').primaryKey().default(true),
+  /** The oldest `dueSince` of a report that is not delivered; null: none waits. */
+  reportsSince: at('reports_since'),
+  computersSince: at('computers_since'),
+  lookedAt: at('looked_at').notNull().defaultNow(),
+});
+
 /** Deliveries of a tenant in five minutes (src/store/delivery-counts.ts). */
 export const deliveryCounts = pgTable(
   'delivery_counts',

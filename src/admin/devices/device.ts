@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
+import { reportStates } from '../../store/reports/counts.ts';
 import { reports, routes } from '../../store/schema.ts';
-import { presentByState, reportStates } from '../reports/reports.ts';
+import { presentByState } from '../reports/reports.ts';
 import { filterOnly } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
 import { instant, instantOrNull, iso } from '../schemas.ts';

@@ -1,15 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { type AnyColumn, getTableColumns, sql } from 'drizzle-orm';
+import { readReportCounts, reportStates, totalOf } from '../../store/reports/counts.ts';
+import type { ReportState } from '../../store/row-types.ts';
 import { reports } from '../../store/schema.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import type { AdminApp, AdminServices, Operator } from '../context.ts';
 import { answerList, resource } from '../resource/resource.ts';
 import { commonProblems, jsonAnswer } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 
 /** `/reports`: how far the state of each device is on its way to Intune, over all tenants of the operator. */
-
-/** Contract section 7. */
-export const reportStates = ['due', 'held', 'sent', 'accepted', 'completed', 'verified', 'failed'] as const;
 
 /** docs/data.md, reports_due and reports_failed: they hold only rows with such a time. */
 export const presentByState = ({
@@ -85,9 +84,27 @@ const list = createRoute({
   responses: { 200: jsonAnswer(report.list, 'Reports'), ...commonProblems },
 });
 
+const onlyState = new RegExp(`^state==(${reportStates.join('|')})$`);
+
+/** The number of all reports, or of those in one state, is kept; other filters are counted. */
+async function knownTotal(
+  { sql: queries }: AdminServices,
+  { tenantIds }: Operator,
+  filter: string | undefined,
+): Promise<number | undefined> {
+  const [, state] = onlyState.exec(filter ?? '') ?? [];
+  if (filter !== undefined && state === undefined) return undefined;
+  const counts = await readReportCounts(queries, tenantIds);
+  if (counts === undefined || state === undefined) return counts && totalOf(counts);
+  return counts[state as ReportState];
+}
+
 export function addReports(app: AdminApp, services: AdminServices): void {
   app.openapi(list, async (c) => {
-    const scope = visibleTo(c.get('operator'), reports.tenantId);
-    return answerList(c, await report.page(services, c.req.valid('query'), scope));
+    const operator = c.get('operator');
+    const asked = c.req.valid('query');
+    const scope = visibleTo(operator, reports.tenantId);
+    const total = () => knownTotal(services, operator, asked.filter);
+    return answerList(c, await report.page(services, asked, scope, undefined, total));
   });
 }

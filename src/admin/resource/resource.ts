@@ -84,7 +84,12 @@ interface PageQuery {
   readonly sort?: string | undefined;
 }
 
-type PageArguments = [asked: PageQuery, scope: SQL | undefined, rows?: PgTable | Subquery];
+type PageArguments = [
+  asked: PageQuery,
+  scope: SQL | undefined,
+  rows?: PgTable | Subquery,
+  knownTotal?: () => Promise<number | undefined>,
+];
 
 /** Where pages are read, and what they give way by. */
 interface Lists {
@@ -159,7 +164,8 @@ function createReads<Row>(
 
   /**
    * What `make` makes of a page of the rows that `scope` holds for; `rows` stands in for `from` where that depends on the
-   * request. Throws `ProblemError` for a filter or order that cannot be read.
+   * request, and `knownTotal` for counting where there is a number that is kept. Throws `ProblemError` for a filter or
+   * order that cannot be read.
    */
   const makePage = async <Made>(
     { sql, turns }: Lists,
@@ -167,6 +173,7 @@ function createReads<Row>(
     asked: PageQuery,
     scope: SQL | undefined,
     rows: PgTable | Subquery = from,
+    knownTotal: () => Promise<number | undefined> = async () => undefined,
   ): Promise<Page<Made>> => {
     const { filter: text, page, 'page-size': size, sort } = asked;
     const filter = text === undefined ? undefined : matching(text);
@@ -189,6 +196,8 @@ function createReads<Row>(
     const known = page * size + found.length;
     const isLast = found.length < size && (found.length > 0 || page === 0);
     if (isLast) return { totalCount: known, rows: found };
+    const kept = await knownTotal();
+    if (kept !== undefined) return { totalCount: kept, rows: found };
     // Rows are counted without what only a filter could need.
     const counted = source(query(sql), { count: count() }, filter !== undefined, rows);
     const [total] = await counted.where(where);

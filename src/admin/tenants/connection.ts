@@ -6,6 +6,7 @@ import { derivedPartnerState } from '../../connection/partner-watch.ts';
 import { readBacklogCauses } from '../../delivery/computers/backlog.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
+import { countReports, undeliveredOf } from '../../store/reports/counts.ts';
 import { countHeld, recheckHeld } from '../../store/reports/due.ts';
 import { pauseTenant } from '../../store/tenants/hold.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
@@ -165,15 +166,15 @@ function shownPartnerState(tenant: Tenant): z.infer<typeof statusSchema>['partne
 const partnerStateFreshMs = 3_600_000;
 
 /**
- * Counts of a tenant that may have very many devices, read side by side. What waits always has a time (the checks in schema.ts):
- * the partial indexes serve these counts, and only the one by state reads every report.
+ * Counts of a tenant that may have very many devices, read side by side. The numbers of reports are kept; what waits always
+ * has a time (the checks in schema.ts), so that the partial indexes serve the others.
  */
 async function readCounts(sql: Sql, tenantId: string) {
-  const [states, reasons, [computers], [routes]] = await Promise.all([
-    sql<{ state: string; count: number; oldest: number | null }[]>`
-      select state, count(*) as count,
-        (extract(epoch from now() - min(due_since) filter (where state in ('due', 'held', 'sent', 'accepted'))))::float8 as oldest
-      from reports where tenant_id = ${tenantId} group by state`,
+  const [reports, [oldest], reasons, [computers], [routes]] = await Promise.all([
+    countReports(sql, tenantId),
+    sql<{ ageSeconds: number }[]>`
+      select extract(epoch from now() - due_since)::float8 as "ageSeconds" from reports
+      where tenant_id = ${tenantId} and due_since is not null and failed_at is null order by due_since limit 1`,
     sql<{ reason: string; count: number }[]>`
       select coalesce(reason, 'unknown') as reason, count(*) as count from reports
       where tenant_id = ${tenantId} and state = 'held' and next_try_at is not null group by 1`,
@@ -182,16 +183,22 @@ async function readCounts(sql: Sql, tenantId: string) {
       where tenant_id = ${tenantId} and wanted_revision > done_revision and next_try_at is not null`,
     sql<{ count: number }[]>`select count(*) as count from routes where tenant_id = ${tenantId}`,
   ]);
-  return { states, reasons, computers: computers?.count ?? 0, devices: routes?.count ?? 0 };
+  const oldestAgeSeconds = oldest?.ageSeconds ?? null;
+  return {
+    reports,
+    oldestAgeSeconds,
+    reasons,
+    computers: computers?.count ?? 0,
+    devices: routes?.count ?? 0,
+  };
 }
 
 async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.infer<typeof statusSchema>> {
   const { sql } = services;
   const { tenantId } = tenant;
-  const { computers, devices, reasons, states } = await readCounts(sql, tenantId);
+  const { computers, devices, oldestAgeSeconds, reasons, reports } = await readCounts(sql, tenantId);
   const causes = computers > 0 ? await readBacklogCauses(sql, tenantId) : [];
-  const undelivered = states.filter(({ state }) => ['due', 'held', 'sent', 'accepted'].includes(state));
-  const ages = undelivered.flatMap(({ oldest }) => (oldest === null ? [] : [oldest]));
+  const present = Object.entries(reports).filter(([, count]) => count > 0);
   return {
     tenantId,
     connectionState: tenant.connectionState,
@@ -214,7 +221,7 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
     notifications: await notificationStatus(services, tenant),
     backlog: {
       computers,
-      reports: undelivered.reduce((sum, { count }) => sum + count, 0),
+      reports: undeliveredOf(reports),
     },
     backlogCauses: causes.map(({ lastAnswerAt, nextTryAt, since, ...rest }) => ({
       ...rest,
@@ -222,8 +229,8 @@ async function readStatus(services: AdminServices, tenant: Tenant): Promise<z.in
       lastAnswerAt: iso(lastAnswerAt),
       nextTryAt: iso(nextTryAt),
     })),
-    oldestUndeliveredAgeSeconds: ages.length > 0 ? Math.max(...ages) : null,
-    reports: Object.fromEntries(states.map(({ state, count }) => [state, count])),
+    oldestUndeliveredAgeSeconds: oldestAgeSeconds,
+    reports: Object.fromEntries(present),
     heldReasons: Object.fromEntries(reasons.map(({ reason, count }) => [reason, count])),
     devices,
     warnings: modeWarnings(tenant.mode),

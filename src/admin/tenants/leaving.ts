@@ -3,6 +3,7 @@ import { countResync } from '../../connection/resync.ts';
 import { type ConnectionEvent, nextState } from '../../connection/state.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import type { Sql } from '../../store/database.ts';
+import { countReports, totalOf } from '../../store/reports/counts.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
@@ -140,11 +141,8 @@ function requireMoved<T extends Departure>(result: T): Extract<T, { ok: true }> 
   return result as Extract<T, { ok: true }>;
 }
 
-async function countReports(sql: Sql, tenantId: string): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from reports where tenant_id = ${tenantId}`;
-  return row?.count ?? 0;
-}
+const countDevices = async (sql: Sql, tenantId: string): Promise<number> =>
+  totalOf(await countReports(sql, tenantId));
 
 function wouldMove({ connectionState: state }: Tenant, event: ConnectionEvent): Departure {
   const after = nextState(state, event);
@@ -175,7 +173,7 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
     requireRole(c, 'admin');
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const { tenantId } = tenant;
-    const devices = await countReports(sql, tenantId);
+    const devices = await countDevices(sql, tenantId);
     if (c.req.valid('query')['dry-run'] === 'true') {
       const { after, before } = requireMoved(wouldMove(tenant, 'disabled'));
       return c.json({ tenantId, before, connectionState: after, dryRun: true, devices }, 200);
@@ -189,7 +187,7 @@ export function addLeaving(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const { tenantId } = tenant;
     const retract = c.req.valid('json')?.retract ?? false;
-    const devices = await countReports(sql, tenantId);
+    const devices = await countDevices(sql, tenantId);
     // Refused here where it does not fit, so that a dry run says so and nobody approves it.
     requireMoved(wouldMove(tenant, 'disconnect-started'));
     if (c.req.valid('query')['dry-run'] === 'true') {
