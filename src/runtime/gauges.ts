@@ -98,7 +98,7 @@ interface InstanceState {
   readonly up: boolean;
 }
 
-const readInstanceStates = (sql: Sql) => sql<InstanceState[]>`
+export const readInstanceStates = (sql: Sql) => sql<InstanceState[]>`
   select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
 
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */

@@ -38,9 +38,9 @@ export interface OldestAges {
   readonly computersSeconds: number;
 }
 
+/** `greatest` passes over a time that is not there, so that its age is 0. */
 export async function readOldestAges(sql: Queries): Promise<OldestAges> {
   const [row] = await sql<OldestAges[]>`
-    -- Also 0 where there is no time, which greatest passes over.
     select greatest(0, extract(epoch from now() - reports_since))::float8 as "reportsSeconds",
       greatest(0, extract(epoch from now() - computers_since))::float8 as "computersSeconds"
     from oldest_waiting`;

@@ -64,7 +64,7 @@ it('a scrape does not wait for a count that takes long, and gives the last one',
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
   const locked = Promise.withResolvers<void>();
   const locking = database.sql.begin(async (tx) => {
-    await tx`lock table reports in access exclusive mode`;
+    await tx`lock table report_counts in access exclusive mode`;
     locked.resolve();
     await held;
   });

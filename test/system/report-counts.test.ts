@@ -202,7 +202,7 @@ describe('several processes at random', () => {
     const holder = idOf(4, seed);
     const store = createReportStore({
       sql,
-      timeline: { add: () => undefined, trim: () => undefined },
+      timeline: { add: () => undefined, trim: () => undefined, idle: async () => undefined },
       onDue: () => undefined,
     });
     const some = (): number[] =>
