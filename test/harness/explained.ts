@@ -41,8 +41,9 @@ export async function explain(sql: Sql, work: (sql: Sql) => PromiseLike<unknown>
   return { plans };
 }
 
-/** Pages of 8 kB that a plan read, from memory or disk. */
+/** Pages of 8 kB that a plan read, from memory or disk; making the plan reads the catalogue, which is left out. */
 export const buffersOf = (plan: string): number => {
-  const [, hit = '0', read = '0'] = /Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?/.exec(plan) ?? [];
+  const [execution = ''] = plan.split('\nPlanning:');
+  const [, hit = '0', read = '0'] = /Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?/.exec(execution) ?? [];
   return Number(hit) + Number(read);
 };
