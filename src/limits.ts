@@ -557,5 +557,7 @@ export const processRestartMaxMs = 30_000;
 export const processStartsInVain = 5;
 /** A process that another one takes the place of is given this at least to be left by its callers in order. */
 export const processLeaveMs = 2_000;
+/** What a process that has exited said before is read within this, or not at all. */
+export const processLastWordsMs = 1_000;
 /** A process that should have ended is killed this long after all that it may wait for. */
 export const processKillMs = 10_000;

@@ -219,6 +219,24 @@ describe('serve on two processes', () => {
     await bothReady();
   }, 150_000);
 
+  it('starts a process anew that is killed while connections are on their way to it', async () => {
+    await bothReady();
+    const { delivering, running } = seen();
+    const victim = running.find(({ pid }) => pid !== delivering)!;
+    // It takes nothing any more, so that what is handed to it is still on its way when it dies.
+    process.kill(victim.pid, 'SIGSTOP');
+    const { port } = new URL(scene.gateway.data);
+    const sockets = Array.from({ length: 6 }, () =>
+      connect({ port: Number(port), servername: 'localhost', ca: scene.trust }),
+    );
+    for (const socket of sockets) socket.on('error', () => undefined);
+    await eventually(() => expect(sockets.filter((one) => one.authorized).length).toBeGreaterThan(2));
+    process.kill(victim.pid, 'SIGKILL');
+    await eventually(() => expect(seen().running.map(({ pid }) => pid)).not.toContain(victim.pid));
+    for (const socket of sockets) socket.destroy();
+    await bothReady();
+  }, 120_000);
+
   it('is replaced process by process at SIGHUP without a failed call', async () => {
     const before = seen();
     const calls = startCalls();

@@ -3,7 +3,7 @@
 import type { Worker } from 'node:cluster';
 import cluster from 'node:cluster';
 import { within } from '../../deadline.ts';
-import { processAnswerMs } from '../../limits.ts';
+import { processAnswerMs, processLastWordsMs } from '../../limits.ts';
 import type { MetricFamily } from '../../telemetry/counters.ts';
 import type { AnswerOf, Beginning, Order, Question, ReadyFacts, Report } from './messages.ts';
 
@@ -109,6 +109,11 @@ export function startSupervised(
     ready.resolve(undefined);
     rested.resolve();
     finish();
+    // A channel in which a connection was on its way to a process that was killed never says that it is closed.
+    setTimeout(() => {
+      isSilent = true;
+      finish();
+    }, processLastWordsMs).unref();
   });
   worker.once('disconnect', () => {
     isSilent = true;
