@@ -140,7 +140,8 @@ describe('a check-in within the period of the last read', () => {
 
 describe('after the end of every process in mid-period, with no polls', () => {
   let fleet: FleetScene;
-  const seconds = 12;
+  // Well above the 12 s for which a killed process keeps the instance from being read by another one.
+  const seconds = 30;
   beforeAll(async () => {
     fleet = await startFleet(String(seconds), [
       [
@@ -149,7 +150,7 @@ describe('after the end of every process in mid-period, with no polls', () => {
       ],
     ]);
     await fleet.readAll('berlin', 'paris');
-  }, 60_000);
+  }, 120_000);
   afterAll(() => fleet?.scene.close());
 
   /** Has these read now, so that what follows is within their period. */
@@ -186,7 +187,7 @@ describe('after the end of every process in mid-period, with no polls', () => {
       for (const mac of changed) expect(told(mac.tenantId, mac.deviceId)).toBe('notCompliant');
     }, leftMs());
     await eventually(async () => expect(await fleet.sql`select 1 from check_in_marks`).toHaveLength(0));
-  }, 60_000);
+  }, 120_000);
 
   it('what a killed process remembered is read by one that goes on', async () => {
     const { checkIn, macsOf, scene, told } = fleet;
@@ -208,7 +209,7 @@ describe('after the end of every process in mid-period, with no polls', () => {
       await other.stop();
       await scene.start();
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('a check-in is not folded', () => {
