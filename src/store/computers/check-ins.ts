@@ -25,26 +25,32 @@ const isDeferred = (sql: Queries, periodSeconds: number) => sql`(
   c.next_try_at > now() and c.next_try_at = c.last_read_at + ${seconds(sql, periodSeconds)} and not c.background
   and c.pushed_record is null)`;
 
-/** True where an instance and its tenant (alias `c`) work as usual: nothing is held, moved, rebuilt or restored. */
+/**
+ * True where an instance and its tenant (alias `c`) work as usual: nothing is held, moved, rebuilt or restored.
+ *
+ * Here and below each row is looked up by its key, as a value: as joins the planner, which knows of a new tenant that it
+ * has no rows, would put all of them beside all of them.
+ */
 const isSteady = (sql: Queries) => sql`
-  exists (
-    select 1 from instances i join tenants t on t.tenant_id = i.tenant_id
-    join instance_reading r on r.tenant_id = i.tenant_id and r.instance_id = i.instance_id
-    where i.tenant_id = c.tenant_id and i.instance_id = c.instance_id and i.enabled and not i.paused
-      and t.connection_state = 'connected' and t.hold is null and not t.paused
-      -- A reconciliation that was asked for follows a rebuild, a restore or missed events.
-      and r.next_reconcile_at > now() and r.reconcile_started_at is null)
-  and not exists (
-    select 1 from moves m where m.tenant_id = c.tenant_id and m.state in ('planned', 'shadowing', 'moving')
-      and c.instance_id in (m.from_instance_id, m.to_instance_id))`;
+  (select i.enabled and not i.paused from instances i
+    where i.tenant_id = c.tenant_id and i.instance_id = c.instance_id)
+  and (select t.connection_state = 'connected' and t.hold is null and not t.paused from tenants t
+    where t.tenant_id = c.tenant_id)
+  -- A reconciliation that was asked for follows a rebuild, a restore or missed events.
+  and (select r.next_reconcile_at > now() and r.reconcile_started_at is null from instance_reading r
+    where r.tenant_id = c.tenant_id and r.instance_id = c.instance_id)
+  and (select true from moves m where m.tenant_id = c.tenant_id and m.state in ('planned', 'shadowing', 'moving')
+    and c.instance_id in (m.from_instance_id, m.to_instance_id) limit 1) is null`;
 
 /** True where a computer (alias `c`) has registrations, and each is routed to it and has been told. */
 const isTold = (sql: Queries) => sql`coalesce((
-  select bool_and(coalesce(o.instance_id = c.instance_id and o.jamf_computer_id = c.jamf_computer_id and not p.retracted
-    and not p.read_again and p.state not in ('held', 'failed') and p.confirmed_revision >= p.revision, false))
+  select bool_and(coalesce(
+    (select o.instance_id = c.instance_id and o.jamf_computer_id = c.jamf_computer_id from routes o
+      where o.tenant_id = k.tenant_id and o.device_id = k.device_id)
+    and (select not p.retracted and not p.read_again and p.state not in ('held', 'failed')
+        and p.confirmed_revision >= p.revision from reports p
+      where p.tenant_id = k.tenant_id and p.device_id = k.device_id), false))
   from claims k
-  left join routes o on o.tenant_id = k.tenant_id and o.device_id = k.device_id
-  left join reports p on p.tenant_id = k.tenant_id and p.device_id = k.device_id
   where k.tenant_id = c.tenant_id and k.instance_id = c.instance_id and k.jamf_computer_id = c.jamf_computer_id
     and not k.stale), false)`;
 
