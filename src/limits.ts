@@ -159,6 +159,14 @@ export const routeCacheMs = 1_000;
  * for the clocks of two machines, which stand still between inputs.
  */
 export const warmBelievedMs = 1_800;
+/** What isolates of a data centre share is gone after so long; while it is there it holds as long as the version under which it was read. */
+export const sharedEntrySeconds = 300;
+/** The largest row is an instance with authorities of its own, some kilobytes. */
+export const sharedEntryBytes = 64 * 1_024;
+/** The platform's cache answers in a few milliseconds. One that takes longer has failed: the database is asked. */
+export const sharedCacheAnswerMs = 500;
+/** After a failure callers do without the cache for so long, for those that wait for one that hangs wait in vain. */
+export const sharedCacheRetryMs = 5_000;
 /** Verified tokens that an isolate keeps, a kilobyte each: it has 128 MB in all. */
 export const isolateVerifiedTokens = 5_000;
 /** A check-in alone is told to Intune when the last told one is older than this; Intune calls a Mac unresponsive after 24 h. */

@@ -25,6 +25,8 @@ export interface PackedRouteLookup extends RouteLookup {
   peekKey(key: RouteKey): RouteTarget | undefined;
 }
 
+export const routeTargetShape = pick(routes, 'instanceId', 'jamfComputerId');
+
 /** Undefined: this tenant has no such device. */
 export async function readRouteTarget(
   sql: Sql,
@@ -32,7 +34,7 @@ export async function readRouteTarget(
   deviceId: string,
 ): Promise<RouteTarget | undefined> {
   const [row] = await sql<RouteTarget[]>`
-    select ${columns(sql, pick(routes, 'instanceId', 'jamfComputerId'))} from routes
+    select ${columns(sql, routeTargetShape)} from routes
     where tenant_id = ${tenantId} and device_id = ${deviceId}`;
   return row;
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
   token = await scene.callerToken(scene.tenantId);
   worker = await scene.start(undefined, {
     rates: { RATE_TENANT: limit, RATE_INSTANCE: limit },
-    twin: 'espalier-twin',
+    twins: ['espalier-twin'],
   });
 });
 

@@ -1,7 +1,7 @@
-import { connect as dial, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type DatabaseDoor, openDoor } from '../harness/database-door.ts';
 import { eventually } from '../harness/eventually.ts';
+import { createFlightCounter } from './flights.ts';
 import { openWorkerScene, publicUrl, type WorkerScene } from './worker-scene.ts';
 import type { RunningWorker } from './workerd.ts';
 
@@ -13,59 +13,19 @@ import type { RunningWorker } from './workerd.ts';
 let scene: WorkerScene;
 let door: DatabaseDoor;
 let worker: RunningWorker;
-let flights = 0;
-let connections = 0;
-let asked = '';
-
-/** The connection of the object that follows versions is no call's, and has statements of its own. */
-const isFollowing = (startup: Buffer): boolean => startup.includes('espalier-directory');
-let mayFollow = true;
-
-/** A flight is what the Worker sends after it has heard from the server; those before the server is ready open the session. */
-function counting(url: string): (socket: Socket) => void {
-  return (socket) => {
-    const { hostname, port } = new URL(url);
-    const server = dial(Number(port), hostname);
-    let isReady = false;
-    let isFlying = false;
-    let counts: boolean | undefined;
-    server.on('error', () => socket.destroy()).on('close', () => socket.destroy());
-    socket.on('close', () => server.destroy());
-    server.on('data', (chunk) => {
-      // ReadyForQuery, the last of an answer.
-      isReady ||= chunk.includes(Buffer.from([0x5a, 0, 0, 0, 5]));
-      isFlying = false;
-      socket.write(chunk);
-    });
-    socket.on('data', (chunk) => {
-      if (counts === undefined) {
-        counts = !isFollowing(chunk);
-        if (counts) connections += 1;
-      }
-      if (!counts && !mayFollow) {
-        socket.destroy();
-        return;
-      }
-      const isEnd = chunk.length === 5 && chunk[0] === 0x58;
-      if (counts && isReady && !isFlying && !isEnd) flights += 1;
-      isFlying = true;
-      if (counts) asked += chunk.toString('latin1');
-      server.write(chunk);
-    });
-  };
-}
+const counter = createFlightCounter();
 
 beforeAll(async () => {
   scene = await openWorkerScene();
   door = await openDoor();
-  await door.meetBy(counting(scene.database.url));
+  await door.meetBy(counter.leadTo(scene.database.url));
   const url = new URL(scene.database.url);
   url.port = String(door.port);
   worker = await scene.start({ url: url.href });
   await worker.fetch(`${publicUrl}/health/live`);
 });
 afterEach(() => {
-  mayFollow = true;
+  counter.mayFollow = true;
 });
 afterAll(async () => {
   await worker?.close();
@@ -74,12 +34,9 @@ afterAll(async () => {
 });
 
 async function costOf(call: () => Promise<{ status: number }>, status: number) {
-  flights = 0;
-  connections = 0;
-  asked = '';
+  counter.reset();
   expect((await call()).status, worker.output()).toBe(status);
-  // A call that asks anyway looks for moves behind its answer (forwarding/shadow).
-  return { flights: asked.includes('from moves') ? flights - 1 : flights, connections };
+  return { flights: counter.flights, connections: counter.connections };
 }
 
 const webhook = (key: string) => () =>
@@ -101,7 +58,7 @@ const deviceCall = (token: string) => () =>
 test('a device call asks for tenant, route and instance, and right afterwards for nothing', async () => {
   const call = deviceCall(await scene.callerToken(scene.tenantId));
   expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
-  expect(asked).not.toContain('pg_type');
+  expect(counter.asked).not.toContain('pg_type');
   // Twice within a second, on whatever machine.
   await eventually(async () => expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 }));
 });
@@ -134,12 +91,12 @@ test('a token that was verified is known by its digest, whatever its address did
 test('where the versions cannot be read everything is asked again after the bound', async () => {
   const call = deviceCall(await scene.callerToken(scene.tenantId));
   await eventually(async () => expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 }));
-  mayFollow = false;
+  counter.mayFollow = false;
   await pause(2_000);
   expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
   await pause(2_000);
   expect(await costOf(call, 200)).toEqual({ flights: 6, connections: 1 });
-  mayFollow = true;
+  counter.mayFollow = true;
   await eventually(async () => {
     await pause(2_000);
     expect(await costOf(call, 200)).toEqual({ flights: 0, connections: 0 });
@@ -150,8 +107,8 @@ test('where the versions cannot be read everything is asked again after the boun
 test('a webhook asks for its key, notes its use once a minute, and is written by one statement', async () => {
   await costOf(webhook(scene.instanceKey), 202);
   // Its use is noted behind the answer, on the request's second connection.
-  await eventually(() => expect(flights).toBe(6));
-  expect(asked).not.toContain('pg_type');
+  await eventually(() => expect(counter.flights).toBe(6));
+  expect(counter.asked).not.toContain('pg_type');
   await eventually(async () =>
     expect(await costOf(webhook(scene.instanceKey), 202)).toEqual({ flights: 2, connections: 1 }),
   );

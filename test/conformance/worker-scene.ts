@@ -11,7 +11,10 @@ import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { callerToken, type Scene } from '../harness/gateway.ts';
 import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
 
-interface StartOptions extends Pick<Parameters<typeof startWorker>[0], 'keptIn' | 'rates' | 'twin'> {
+interface StartOptions
+  extends Pick<Parameters<typeof startWorker>[0], 'keptIn' | 'rates' | 'twins' | 'which'> {
+  /** Default: the scene's. */
+  readonly bundle?: string;
   /** Variables beside the scene's, or in their place. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -153,8 +156,8 @@ export async function openWorkerScene(): Promise<WorkerScene> {
     },
     start: (through = { url: database.url }, { variables = {}, ...more } = {}) =>
       startWorker({
-        ...more,
         bundle,
+        ...more,
         trust: world.authority.certificatePem,
         bindings: {
           ...bindings,

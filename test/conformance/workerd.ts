@@ -47,6 +47,8 @@ export interface RunningWorker {
   directory(name: string): Promise<DirectoryStub>;
   /** The bucket of the snapshot. */
   bucket(): Promise<Bucket>;
+  /** What isolates of all Workers share. */
+  caches(): Promise<Pick<CacheStorage, 'open'>>;
   /** As the cron trigger does. */
   scheduled(): Promise<void>;
   /** What the Worker and workerd wrote. */
@@ -207,11 +209,11 @@ export async function startWorker(
       readonly trust: string;
       /** Default: the Worker of the data plane. */
       readonly which?: LocalWorker['which'];
-      /** Name of a second isolate of the same Worker, which is called by `isolate`. */
-      readonly twin?: string;
+      /** Names of more isolates of the same Worker, which are called by `isolate`. */
+      readonly twins?: readonly string[];
     },
 ): Promise<RunningWorker> {
-  const { bindings, hyperdrive, keptIn, rates, trust, twin, which = 'data', ...worker } = options;
+  const { bindings, hyperdrive, keptIn, rates, trust, twins = [], which = 'data', ...worker } = options;
   const dir = mkdtempSync(join(tmpdir(), 'espalier-workerd-'));
   const trustFile = join(dir, 'ca.crt');
   writeFileSync(trustFile, trust);
@@ -220,7 +222,7 @@ export async function startWorker(
     ...{ bindings, keptIn, trustFile },
     ...(hyperdrive === undefined ? {} : { hyperdrive }),
     ...(rates === undefined ? {} : { rates }),
-    workers: [{ ...worker, which }, ...(twin === undefined ? [] : [{ ...worker, which, name: twin }])],
+    workers: [{ ...worker, which }, ...twins.map((name) => ({ ...worker, which, name }))],
     onLine: (level, line) => lines.push(`${level} ${line}`),
   });
   return {
@@ -232,6 +234,7 @@ export async function startWorker(
     deliverer: (name) => objectNamed<DelivererStub>(miniflare, 'DELIVERER', name),
     directory: (name) => objectNamed<DirectoryStub>(miniflare, 'DIRECTORY', name),
     bucket: async () => (await miniflare.getR2Bucket('SNAPSHOT')) as unknown as Bucket,
+    caches: async () => (await miniflare.getCaches()) as unknown as CacheStorage,
     scheduled: async () => {
       const running = (await miniflare.getWorker()) as unknown as { scheduled(): Promise<unknown> };
       await running.scheduled();

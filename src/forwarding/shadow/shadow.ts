@@ -8,7 +8,7 @@ import { newId } from '../../ids.ts';
 import { type After, afterInProcess } from '../../joining.ts';
 import { longestHeldMs, shadowAnswerBytes, shadowAtOnce, shadowLookMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../../store/columns.ts';
-import type { Sql } from '../../store/database.ts';
+import type { Fragment, Queries, Sql } from '../../store/database.ts';
 import type { Instance, InstanceDirectory } from '../../store/instances/instance.ts';
 import { moves } from '../../store/schema.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -19,6 +19,10 @@ import { createFindings, type Findings } from './findings.ts';
 const planColumns = pick(moves, 'tenantId', 'moveId', 'fromInstanceId', 'toInstanceId');
 /** An open move whose calls are compared. */
 export type ShadowPlan = Row<typeof planColumns>;
+
+/** Condition of such a move. */
+export const comparesCalls = (sql: Queries): Fragment =>
+  sql`shadow and not paused and state in ('shadowing', 'moving')`;
 
 export interface AnsweredCall {
   readonly tenantId: string;
@@ -222,7 +226,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
   const refresh = async (): Promise<void> => {
     const rows = await sql<ShadowPlan[]>`
-      select ${columns(sql, planColumns)} from moves where shadow and not paused and state in ('shadowing', 'moving')`;
+      select ${columns(sql, planColumns)} from moves where ${comparesCalls(sql)}`;
     plans = new Map(rows.map((plan) => [`${plan.tenantId}/${plan.fromInstanceId}`, plan]));
     for (const [moveId, taken] of inWork) if (taken.size === 0) inWork.delete(moveId);
   };

@@ -11,6 +11,15 @@ export interface SnapshotKey {
   readonly secret: Uint8Array;
 }
 
+/** With what, and as whose, a deployment seals several of them. */
+export interface Sealing {
+  /** The first seals, all open. */
+  readonly keys: readonly SnapshotKey[];
+  readonly deployment: string;
+  /** Newest migration of this build. */
+  readonly schema: number;
+}
+
 export interface FilePlace {
   /** Eight characters. The last one is the version: a file with another one is of another build, and not damaged. */
   readonly form: string;

@@ -193,3 +193,75 @@ it('believes a version for no longer because the clock of its object was set bac
   expect(confirmations.holds(tenantId, readAtMs)).toBe(false);
   expect(confirmations.isConfirmed(tenantId)).toBe(false);
 });
+
+const under = { history: 'h', served: 7, routes: 3 };
+
+it('believes what another isolate read under the version that stands, and no other', async () => {
+  const { confirmations, pass, state } = scene();
+  expect(confirmations.readUnder(tenantId)).toBeUndefined();
+  expect(await confirmations.stands(tenantId, under)).toBe(false);
+  await confirmations.ask(tenantId);
+  expect(confirmations.readUnder(tenantId)).toEqual(under);
+  expect(await confirmations.stands(tenantId, under)).toBe(true);
+  expect(await confirmations.stands(tenantId, { ...under, routes: 1 })).toBe(true);
+  for (const other of [{ history: 'another' }, { served: 6 }, { served: 8 }])
+    expect(await confirmations.stands(tenantId, { ...under, ...other })).toBe(false);
+  state.isAway = true;
+  await pass(1_801);
+  expect(await confirmations.stands(tenantId, under)).toBe(false);
+  expect(confirmations.readUnder(tenantId)).toBeUndefined();
+});
+
+it('believes a route of before where the object says that the device did not move since', async () => {
+  const { asked, confirmations, pass, state } = scene();
+  await confirmations.ask(tenantId);
+  const stands = (routes: number) => confirmations.stands(tenantId, { ...under, routes }, 'a');
+  expect([await stands(3), asked.length]).toEqual([true, 1]);
+  expect([await stands(4), asked.length]).toEqual([false, 1]);
+  for (const [moved, expected] of [
+    [['b'], true],
+    [['b', 'a'], false],
+    [undefined, false],
+  ] as const) {
+    Object.assign(state, { moved });
+    expect(await stands(2), `${moved}`).toBe(expected);
+    expect(asked.at(-1)).toEqual({ tenantId, routesFrom: 2 });
+  }
+  // Its answer is of another history, of a tenant that changed, or older than the version that is known.
+  state.moved = ['b'];
+  for (const answer of [{ history: 'another' }, { served: 8 }, { routes: 2 }]) {
+    const { history, routes, served } = state;
+    Object.assign(state, answer);
+    expect(await stands(2), JSON.stringify(answer)).toBe(false);
+    Object.assign(state, { history, routes, served });
+  }
+  state.isAway = true;
+  expect(await stands(2)).toBe(false);
+  await pass(1_001);
+  state.isAway = false;
+  expect(await stands(2)).toBe(true);
+});
+
+it('believes what another isolate read for no longer than the version that confirmed it', async () => {
+  const { confirmations, now, pass, state } = scene();
+  await confirmations.ask(tenantId);
+  await pass(1_700);
+  const readAtMs = now();
+  expect(await confirmations.stands(tenantId, under)).toBe(true);
+  state.isAway = true;
+  expect(confirmations.holds(tenantId, readAtMs)).toBe(true);
+  await pass(101);
+  expect(confirmations.holds(tenantId, readAtMs)).toBe(false);
+  // The next answer confirms it, and what this isolate reads itself is as new as its reading.
+  state.isAway = false;
+  await pass(1_001);
+  await confirmations.ask(tenantId);
+  expect(confirmations.holds(tenantId, readAtMs)).toBe(true);
+  await pass(1_700);
+  const ownMs = now();
+  await pass(101);
+  expect([confirmations.holds(tenantId, ownMs), confirmations.holds(tenantId, readAtMs)]).toEqual([
+    true,
+    false,
+  ]);
+});

@@ -3,7 +3,7 @@ import { within } from '../../deadline.ts';
 import type { After } from '../../joining.ts';
 import { warmBelievedMs } from '../../limits.ts';
 import type { Confirmations } from '../../store/confirmations.ts';
-import type { ServedVersion } from '../../store/served.ts';
+import type { ServedQuestion, ServedVersion } from '../../store/served.ts';
 import { shardOf } from '../../store/tenant-scope.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { DirectoryAnswer, DirectoryNamespace } from './directory-port.ts';
@@ -13,6 +13,11 @@ import { directoryName } from './waker.ts';
  * An isolate's side of the directory objects. A version says that what was read while it stood is still so; it is known by the
  * time at which an answer with it came. All that is kept is data: no request waits for another one's question.
  */
+
+/** A version of the tenant; what was read after it was known is as new, or newer. */
+export interface ReadUnder extends Pick<ServedVersion, 'served' | 'routes'> {
+  readonly history: string;
+}
 
 interface Known {
   version: ServedVersion;
@@ -26,6 +31,8 @@ interface Known {
   readonly movedAtMs: Map<string, number>;
   /** The version stood at this time. */
   confirmedAtMs: number;
+  /** What was read until then may be of another isolate, and was confirmed no later than the version. */
+  sharedAtMs: number;
   askedAtMs: number;
 }
 
@@ -34,6 +41,13 @@ export interface IsolateConfirmations extends Confirmations {
   forget(tenantId: string): void;
   /** A version of the tenant was read from the database a moment ago. */
   isConfirmed(tenantId: string): boolean;
+  /** That version, under which rows are read now; undefined: there is none. */
+  readUnder(tenantId: string): ReadUnder | undefined;
+  /**
+   * True where what any isolate read under `under` is still so: of the tenant and its instances, or of this device. It may be
+   * taken for read now, and is believed for no longer than the version's own confirmation allows. Never rejects.
+   */
+  stands(tenantId: string, under: ReadUnder, deviceId?: string): Promise<boolean>;
 }
 
 const never = Number.NEGATIVE_INFINITY;
@@ -90,17 +104,36 @@ function takeInto(known: Known, answer: ServedVersion, history: string, atMs: nu
   known.confirmedAtMs = Math.max(known.confirmedAtMs, asOfMs);
 }
 
-export function createConfirmations(options: {
+export interface ConfirmationsOptions {
   readonly namespace: DirectoryNamespace;
   readonly shards: number;
   readonly after: After;
   /** A strict clock. */
   readonly now: () => number;
   readonly log: Log;
-}): IsolateConfirmations {
-  const { after, log, namespace, now, shards } = options;
-  const tenants = createBoundedCache<string, Known>(maxTenants);
+}
+
+/** Asks the object of the tenant's shard; undefined: it does not answer, or did not a moment ago. */
+function createQuestions({ log, namespace, now, shards }: ConfirmationsOptions) {
   const failedAtMs = new Map<number, number>();
+  return async (question: ServedQuestion): Promise<DirectoryAnswer | undefined> => {
+    const shard = shardOf(question.tenantId, shards);
+    if (now() - (failedAtMs.get(shard) ?? never) < retryAfterMs) return undefined;
+    try {
+      const directory = namespace.get(namespace.idFromName(directoryName({ shard, of: shards })) as never);
+      return await within(directory.versions([question]), answeredWithinMs, late);
+    } catch (error) {
+      failedAtMs.set(shard, now());
+      log.warn('directory.not-asked', { shard, of: shards, error });
+      return undefined;
+    }
+  };
+}
+
+export function createConfirmations(options: ConfirmationsOptions): IsolateConfirmations {
+  const { after, now } = options;
+  const tenants = createBoundedCache<string, Known>(maxTenants);
+  const answerTo = createQuestions(options);
 
   const take = (
     tenantId: string,
@@ -122,22 +155,37 @@ export function createConfirmations(options: {
       routesChangedAtMs: never,
       movedAtMs: new Map(),
       confirmedAtMs: asOfMs,
+      sharedAtMs: never,
     });
   };
   const question = async (tenantId: string): Promise<void> => {
-    const shard = shardOf(tenantId, shards);
     const askedAtMs = now();
-    if (askedAtMs - (failedAtMs.get(shard) ?? never) < retryAfterMs) return;
     const known = tenants.peek(tenantId);
     if (known !== undefined) known.askedAtMs = askedAtMs;
-    try {
-      const directory = namespace.get(namespace.idFromName(directoryName({ shard, of: shards })) as never);
-      const asked = [{ tenantId, routesFrom: known?.version.routes }];
-      take(tenantId, await within(directory.versions(asked), answeredWithinMs, late), askedAtMs);
-    } catch (error) {
-      failedAtMs.set(shard, now());
-      log.warn('directory.not-asked', { shard, of: shards, error });
-    }
+    const answer = await answerTo({ tenantId, routesFrom: known?.version.routes });
+    if (answer !== undefined) take(tenantId, answer, askedAtMs);
+  };
+  const confirmed = (tenantId: string): Known | undefined => {
+    const known = tenants.peek(tenantId);
+    return known && now() - known.confirmedAtMs < warmBelievedMs ? known : undefined;
+  };
+  /** A confirmed version under which a row of `under` is as it was, save a route. */
+  const sameServed = (tenantId: string, { history, served }: ReadUnder): Known | undefined => {
+    const known = confirmed(tenantId);
+    return known?.history === history && known.version.served === served ? known : undefined;
+  };
+  /** No version of the routes between that one and the confirmed one is the device's. */
+  const hasStayed = async (
+    tenantId: string,
+    { history, routes: routesFrom, served }: ReadUnder,
+    deviceId: string,
+  ): Promise<boolean> => {
+    const atLeast = tenants.peek(tenantId)?.version.routes ?? routesFrom;
+    if (routesFrom >= atLeast) return routesFrom === atLeast;
+    const answer = await answerTo({ tenantId, routesFrom });
+    const [version] = answer?.history === history ? answer.tenants : [];
+    if (version?.served !== served || version.routes < atLeast) return false;
+    return version.moved?.includes(deviceId) === false;
   };
   return {
     now,
@@ -150,19 +198,33 @@ export function createConfirmations(options: {
         if (readAtMs < known.routesChangedAtMs) return false;
         if (readAtMs < (known.movedAtMs.get(deviceId) ?? never)) return false;
       }
-      const confirmedAtMs = readAtMs < known.sinceMs ? readAtMs : Math.max(readAtMs, known.confirmedAtMs);
+      const ownMs = readAtMs <= known.sharedAtMs ? never : readAtMs;
+      const confirmedAtMs = readAtMs < known.sinceMs ? ownMs : Math.max(ownMs, known.confirmedAtMs);
       if (atMs - confirmedAtMs >= warmBelievedMs) return false;
       if (atMs - known.confirmedAtMs >= renewAfterMs && atMs - known.askedAtMs >= renewEveryMs)
         after(question(tenantId));
       return true;
     },
     ask: async (tenantId) => {
-      const confirmedAtMs = tenants.get(tenantId)?.confirmedAtMs ?? never;
-      if (now() - confirmedAtMs >= warmBelievedMs) await question(tenantId);
+      tenants.get(tenantId);
+      if (confirmed(tenantId) === undefined) await question(tenantId);
     },
     forget: (tenantId) => {
       tenants.delete(tenantId);
     },
-    isConfirmed: (tenantId) => now() - (tenants.peek(tenantId)?.confirmedAtMs ?? never) < warmBelievedMs,
+    isConfirmed: (tenantId) => confirmed(tenantId) !== undefined,
+    readUnder: (tenantId) => {
+      const { history, version } = confirmed(tenantId) ?? {};
+      if (history === undefined || version === undefined) return undefined;
+      return { history, served: version.served, routes: version.routes };
+    },
+    stands: async (tenantId, under, deviceId) => {
+      if (sameServed(tenantId, under) === undefined) return false;
+      if (deviceId !== undefined && !(await hasStayed(tenantId, under, deviceId))) return false;
+      // Another answer may have come meanwhile.
+      const known = sameServed(tenantId, under);
+      if (known !== undefined) known.sharedAtMs = now();
+      return known !== undefined;
+    },
   };
 }

@@ -165,7 +165,8 @@ export async function openIsolate(bindings: WorkerBindings, listener: WorkerList
   const lastKnown = listener.name === 'data' ? await openLastKnown(config, bindings, log) : undefined;
   const health = createHealthApp(scopes.sql, { ...shared, snapshotAgeMs: lastKnown?.ageMs });
   const parts = await composeParts(config, bindings, shared);
-  const served = listener.name === 'data' ? composeServed({ config, bindings, scopes, log, lastKnown }) : {};
+  const served =
+    listener.name === 'data' ? await composeServed({ config, bindings, scopes, log, lastKnown }) : {};
   const app = listener.createApp({ ...parts, ...served }, bindings);
   const answerHeaders = createAnswerHeaders(listener.origin(config));
   return {

@@ -17,6 +17,8 @@ export interface Scopes {
   readonly sql: Sql;
   /** The request in which it is called has a connection to the database. */
   readonly asksDatabase: () => boolean;
+  /** The request in which it is called counts as one that asks the database, for something does so behind its answer. */
+  readonly willAskDatabase: () => void;
   /** The platform lets the work go on for a while after the answer. */
   readonly after: After;
   /** Opens another client of the request, with one connection, for what keeps it for long; whoever opens it ends it. */
@@ -96,6 +98,9 @@ export function createScopes(log: Log): Scopes {
       get: (_target, name) => Reflect.get(current().sql(), name),
     }),
     asksDatabase: () => current().isOpen(),
+    willAskDatabase: () => {
+      current().sql();
+    },
     openBulk: () => current().openBulk(),
     after: (work) =>
       current().hold(work.catch((error: unknown) => log.error('request.unawaited-failed', { error }))),

@@ -1,10 +1,8 @@
 import { monotonicMs } from '../../../clock.ts';
-import { keyIdOf } from '../../../secrets/seal.ts';
 import type { Log } from '../../../telemetry/log.ts';
 import type { Config } from '../../config.ts';
-import { deploymentBehindHyperdrive, deploymentOf } from '../../snapshot/deployment.ts';
-import { databaseUrlOf, type WorkerBindings } from '../config.ts';
-import { newestMigrationAt } from '../health.ts';
+import type { WorkerBindings } from '../config.ts';
+import { sealingOf } from '../sealing.ts';
 import { createLastKnown, type LastKnown } from './last-known.ts';
 import { createVault, type Vault } from './vault.ts';
 
@@ -13,17 +11,8 @@ export async function openVault(
   config: Pick<Config, 'publicUrl' | 'secretsKey'>,
   bindings: WorkerBindings,
 ): Promise<Vault | undefined> {
-  const { HYPERDRIVE: pool, SNAPSHOT: bucket } = bindings;
-  if (bucket === undefined) return undefined;
-  return createVault({
-    bucket,
-    keys: await Promise.all(config.secretsKey.map(async (secret) => ({ id: await keyIdOf(secret), secret }))),
-    deployment:
-      pool === undefined
-        ? deploymentOf(databaseUrlOf(bindings))
-        : deploymentBehindHyperdrive(pool.connectionString, config.publicUrl),
-    schema: newestMigrationAt,
-  });
+  const { SNAPSHOT: bucket } = bindings;
+  return bucket && createVault({ bucket, ...(await sealingOf(config, bindings)) });
 }
 
 /** What an isolate may serve while the database cannot be reached. A cause that stays the same is logged once. */

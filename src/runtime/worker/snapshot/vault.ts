@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { FeedPosition } from '../../../store/change-feed.ts';
 import type { TenantScope } from '../../../store/tenant-scope.ts';
 import { generationBytes } from '../../snapshot/chunks.ts';
-import { type OpenedFile, openFile, type SnapshotKey, sealFile } from '../../snapshot/sealed-file.ts';
+import { type OpenedFile, openFile, type Sealing, sealFile } from '../../snapshot/sealed-file.ts';
 
 /**
  * The sealed snapshot in a bucket of R2. Each shard has an index, which is replaced as a whole and names the objects that are
@@ -85,13 +85,8 @@ export class ObjectBroken extends Error {
   override readonly name = 'ObjectBroken';
 }
 
-export interface VaultOptions {
+export interface VaultOptions extends Sealing {
   readonly bucket: Bucket;
-  /** The first seals, all open. */
-  readonly keys: readonly SnapshotKey[];
-  readonly deployment: string;
-  /** Newest migration of this build. */
-  readonly schema: number;
 }
 
 /** The last digit is the version. */
