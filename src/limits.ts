@@ -385,8 +385,8 @@ export const fleetRequestWeight = 8;
 /** A quarter or so of a processor; twice as many at once. More of an operator wait, for they come from a script. */
 export const operatorRequestsPerSecond = 200;
 /**
- * Rows that are made text together, between two turns of the event loop: a millisecond of work. 2,000 devices at once held it for
- * 28 ms, and 5,000 rows of an export for 25.
+ * Rows that are read and made text together, between two turns of the event loop: half a millisecond of work each. 2,000 devices
+ * at once held it for 28 ms, and 5,000 rows of an export for 25.
  */
 export const listLot = 50;
 export const exportLot = 250;

@@ -1,3 +1,4 @@
+import { Column, is, SQL, Subquery } from 'drizzle-orm';
 import { drizzle, type PgRemoteDatabase, type RemoteCallback } from 'drizzle-orm/pg-proxy';
 import type { Work } from '../untrusted/turns.ts';
 import type { Queries } from './database.ts';
@@ -27,29 +28,91 @@ const ask = (sql: Queries, text: string, parameters: Parameters<RemoteCallback>[
   );
 
 interface Select<Row> {
-  prepare(name: string): {
-    getQuery(): { readonly sql: string; readonly params: unknown[] };
-    execute(): Promise<Row[]>;
+  readonly _: { readonly selectedFields: object };
+  toSQL(): { readonly sql: string; readonly params: unknown[] };
+  execute(): Promise<Row[]>;
+}
+
+type Decode = ((value: unknown) => unknown) | undefined;
+
+/** Undefined: the driver's value is the column's. A column of an alias is a proxy, which is too slow to be asked for each row. */
+function decodeOf(field: unknown): Decode {
+  const decoder: unknown = is(field, Column) ? field : Reflect.get(Object(field), 'decoder');
+  return is(decoder, Column) ? decoder.mapFromDriverValue.bind(decoder) : undefined;
+}
+
+interface Cell {
+  readonly name: string;
+  /** The object of the row that it is in; undefined: it is the row's own. */
+  readonly of: string | undefined;
+  readonly decode: Decode;
+}
+
+const isNested = (field: unknown): field is object =>
+  typeof field === 'object' &&
+  field !== null &&
+  !is(field, Column) &&
+  !is(field, SQL) &&
+  !is(field, SQL.Aliased) &&
+  !is(field, Subquery);
+
+const cellsOf = (fields: object, of?: string): Cell[] =>
+  Object.entries(fields).flatMap(([name, field]) =>
+    isNested(field) ? cellsOf(field, name) : [{ name, of, decode: decodeOf(field) }],
+  );
+
+/**
+ * Makes rows of the driver's values, as drizzle would, which finds out anew for each value what it is a value of: that took a
+ * quarter of a list's time. An object of columns is that of a left join, and null where the join found nothing.
+ */
+function rowReader(fields: object): (values: readonly unknown[]) => unknown {
+  const cells = cellsOf(fields);
+  return (values) => {
+    const row: Record<string, unknown> = {};
+    const joined: Record<string, Record<string, unknown>> = {};
+    for (const [at, { decode, name, of }] of cells.entries()) {
+      const raw = values[at];
+      const value = decode === undefined || raw === null ? raw : decode(raw);
+      if (of === undefined) {
+        row[name] = value;
+        continue;
+      }
+      row[of] ??= null;
+      joined[of] ??= {};
+      joined[of][name] = value;
+      if (value !== null) row[of] = joined[of];
+    }
+    return row;
   };
 }
 
-/** Reads many rows and makes something of each, in lots between which the event loop has its turn. */
+/**
+ * Reads many rows and makes something of each. PostgreSQL is asked for a lot only when the one before is made: so no more than a
+ * lot is parsed at a time, and the event loop has its turns.
+ */
 export async function readInLots<Row, Made>(
   sql: Queries,
   select: (db: PgRemoteDatabase) => Select<Row>,
   make: (row: Row) => Made,
   { lotRows, work }: { readonly lotRows: number; readonly work: Work },
 ): Promise<Made[]> {
-  let lot: unknown[] = [];
-  const selected = select(drizzle(async () => ({ rows: lot }))).prepare('');
-  const { params, sql: text } = selected.getQuery();
-  const rows = await ask(sql, text, params).values();
+  const selected = select(drizzle(async () => ({ rows: [] })));
+  const { params, sql: text } = selected.toSQL();
+  const read = rowReader(selected._.selectedFields);
   const made: Made[] = [];
-  for (let from = 0; from < rows.length; from += lotRows) {
-    if (from === 0 || work.isOver()) await work.turn();
-    lot = rows.slice(from, from + lotRows);
-    for (const row of await selected.execute()) made.push(make(row));
-  }
-  if (rows.length > 0) work.isOver();
+  const makeLot = async (rows: readonly unknown[]): Promise<void> => {
+    await work.turn();
+    for (const values of rows) made.push(make(read(values as readonly unknown[]) as Row));
+    work.isOver();
+  };
+  // The driver does not wait for what is made of the last lot.
+  let last = Promise.resolve();
+  await ask(sql, text, params)
+    .values()
+    .cursor(lotRows, (rows) => {
+      last = makeLot(rows);
+      return last;
+    });
+  await last;
   return made;
 }

@@ -1,14 +1,17 @@
 /**
- * Shares the event loop between large pieces of work that nobody else may wait for, such as reading a body of ten
- * megabytes. In each turn of the loop all of them together have as long as everything else used in the turn before, so
- * that a turn at most doubles; among themselves they take turns by key, so that an instance with many bodies is no
- * faster than one with a single body.
+ * Shares the event loop between large pieces of work that nobody else may wait for: bodies of ten megabytes, lists, exports,
+ * pushed records that are read. In a turn of the loop all of them together have a millisecond. Then they rest until
+ * everybody else has had twice as long, or until the loop has gone round with nothing else to do. So they have a third of a
+ * busy processor, all of an idle one, and whoever waits for the loop waits for a millisecond of theirs. Among
+ * themselves they take turns by key, so that an instance with many bodies is no faster than one with a single body.
  */
 
 /** All work together holds the event loop this long at a time at most; a webhook needs about six turns of the loop. */
-const maxSliceMs = 2;
-/** This much is theirs beside a loop that has nothing else to do: going round costs a tenth of it. */
-const minSliceMs = 0.25;
+const sliceMs = 1;
+/** What others have for each millisecond of work: theirs is also what the driver and sockets do for the work itself. */
+const restShare = 2;
+/** Going round takes the loop some hundredths of a millisecond; a request in it takes more. */
+const idleRoundMs = 0.05;
 
 export interface Work {
   /** To be awaited before each stretch of work, and again when `isOver`. */
@@ -32,9 +35,10 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
   let scheduled = false;
   /** A work was let pass and has not asked yet whether its turn is over, so what it takes is not known. */
   let hasPassed = false;
-  let sliceMs = minSliceMs;
   /** Used of the loop since it last went round. */
   let usedMs = 0;
+  /** Time that is still the others' before the next slice. */
+  let owedMs = 0;
   let mark = 0;
   let roundMs = 0;
 
@@ -48,19 +52,26 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
     mark = now();
     hasPassed = true;
   };
-  const beginRound = (othersMs: number): void => {
-    sliceMs = Math.min(Math.max(othersMs, minSliceMs), maxSliceMs);
+  const beginRound = (): void => {
     usedMs = 0;
     roundMs = now();
     scheduled = true;
     soon(goRound);
   };
+  /** What the round that ends now leaves owed to others. */
+  const settle = (): void => {
+    const othersMs = now() - roundMs - usedMs;
+    owedMs = othersMs < idleRoundMs ? 0 : Math.max(0, owedMs + usedMs * restShare - othersMs);
+  };
   const goRound = (): void => {
     scheduled = false;
     if (hasPassed) count();
+    settle();
     const [first] = waiting;
-    if (first === undefined) return;
-    beginRound(now() - roundMs - usedMs);
+    // A work that waits for the database comes back: the loop goes round until what is owed is paid.
+    if (first === undefined && owedMs === 0) return;
+    beginRound();
+    if (first === undefined || owedMs > 0) return;
     const [key, queue] = first;
     // The key goes to the end of the map: the next turn is another key's.
     waiting.delete(key);
@@ -72,9 +83,8 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
 
   const work = (key: string): Work => ({
     turn: () => {
-      // The loop has gone round since the last work, and nobody knows how long the others took.
-      if (!scheduled) beginRound(0);
-      if (waiting.size === 0 && !hasPassed && usedMs < sliceMs) {
+      if (!scheduled) beginRound();
+      if (waiting.size === 0 && !hasPassed && owedMs === 0 && usedMs < sliceMs) {
         pass();
         return Promise.resolve();
       }
