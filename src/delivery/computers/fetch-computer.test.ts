@@ -26,11 +26,11 @@ const rowOf = (jamfComputerId: number): DueComputer => ({
 });
 
 it('the pushed records of a lease are read in turns of the loop, not all at once', async () => {
-  // Each look at this clock takes as long as a record: a slice of 0.25 ms holds a few of them.
+  // Each look at this clock takes as long as a record: a slice of a millisecond holds a few of them.
   let nowMs = 0;
   const inTurn = createJobs(
     createTurns(() => {
-      nowMs += 0.1;
+      nowMs += 0.2;
       return nowMs;
     }),
   );
