@@ -29,6 +29,7 @@ import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
 import { createTimelineWriter, type TimelineWriter } from '../store/timeline.ts';
 import type { Log } from '../telemetry/log.ts';
+import { createJobs } from '../untrusted/turns.ts';
 import { type BackgroundParts, backgroundWorks } from './background.ts';
 import { type BackgroundWork, every, runWorks, type WorkTimes, worksOf } from './works.ts';
 
@@ -190,7 +191,8 @@ function startComputers(parts: StageParts): StageRunner {
     onRoutes: parts.routesChanged,
     onReports: (tenantId) => notifications.due('reports', { tenantId, background: false }),
   });
-  const runner = runStage(stage, { ...{ log, clock: systemClock }, ...parts.limits.computers });
+  const inTurn = createJobs(gateway.turns);
+  const runner = runStage(stage, { ...{ log, inTurn, clock: systemClock }, ...parts.limits.computers });
   return runner;
 }
 
@@ -200,8 +202,9 @@ function startReports(parts: StageParts): StageRunner {
   const permissionRefused = (tenantId: string) => suspectPermissions(sql, tenantId);
   const onDue = ({ dueInMs, schedule }: DueSchedule): void => runner.announce(schedule, dueInMs);
   const maxDevices = config.uploadMaxDevices;
+  const inTurn = createJobs(gateway.turns);
   const stage = reportStage({
-    ...{ log, metrics, send, permissionRefused, maxDevices, newId },
+    ...{ inTurn, log, metrics, send, permissionRefused, maxDevices, newId },
     store: createReportStore({ sql, relaxed, scope, timeline, counts, onDue }),
     tenants: createReportTenants({
       ...{ sql, permissionRefused },
@@ -222,7 +225,7 @@ function startReports(parts: StageParts): StageRunner {
     now: Date.now,
     elapsedMs: monotonicMs,
   });
-  const runner = runStage(stage, { ...{ log, clock: systemClock }, ...parts.limits.reports });
+  const runner = runStage(stage, { ...{ log, inTurn, clock: systemClock }, ...parts.limits.reports });
   return runner;
 }
 

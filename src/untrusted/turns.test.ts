@@ -194,6 +194,29 @@ describe('jobs in turns', () => {
     expect(lots.length).toBeLessThan(20);
   });
 
+  it('have what they lead to in their slice, too', async () => {
+    let nowMs = 1_000;
+    const lots: number[] = [];
+    let done = 0;
+    const end = others(() => {
+      nowMs += 2;
+      lots.push(done);
+      done = 0;
+    });
+    const inTurn = createJobs(createTurns(() => nowMs));
+    const begun = async (): Promise<void> => {
+      for (let step = 0; step < 8; step += 1) await Promise.resolve();
+      nowMs += 0.25;
+      done += 1;
+    };
+    await Promise.all([
+      ...Array.from({ length: 40 }, () => inTurn('berlin', begun)),
+      ...Array.from({ length: 40 }, () => inTurn('berlin', () => undefined).then(begun)),
+    ]);
+    end();
+    expect(Math.max(...lots)).toBe(4);
+  });
+
   it('of one key do not wait for all those of another', async () => {
     let nowMs = 1_000;
     const inTurn = createJobs(createTurns(() => nowMs));

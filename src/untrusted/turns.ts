@@ -105,10 +105,23 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
 /** Turns for a runtime in which requests must not wait for each other (Workers): each work has turns of its own. */
 export const turnsApart: Turns = { work: (key) => createTurns().work(key) };
 
-/** Does a short job in a turn of its key, and answers what it does; the jobs of a key are done in their order. */
-export type InTurn = <T>(key: string, job: () => T) => Promise<T>;
+/** Runs it when the microtasks that wait are done, and before the event loop goes on; where it cannot, a little later. */
+const afterMicrotasks: (run: () => void) => unknown = globalThis.process?.nextTick ?? soon;
+const microtasksDone = (): Promise<void> => new Promise((resolve) => afterMicrotasks(resolve));
 
-/** Jobs that wait together share a slice, for a turn of each would take longer than the job. */
+/**
+ * Does a short job in a turn of its key, and answers what it does, or what becomes of it. The jobs of a key are begun in their
+ * order.
+ */
+export type InTurn = <T>(key: string, job: () => T | Promise<T>) => Promise<T>;
+
+/** For a runtime, or a test, in which nothing is to give way. */
+export const atOnce: InTurn = async (_, job) => job();
+
+/**
+ * Jobs that wait together share a slice, for a turn of each would take longer than the job. What a job leads to at once counts
+ * to it: whoever waited for it goes on in the same slice.
+ */
 export function createJobs(turns: Turns): InTurn {
   const queues = new Map<string, (() => void)[]>();
   const drain = async (key: string, queue: (() => void)[]): Promise<void> => {
@@ -116,6 +129,7 @@ export function createJobs(turns: Turns): InTurn {
     await work.turn();
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       job();
+      await microtasksDone();
       if (work.isOver() && queue.length > 0) await work.turn();
     }
     queues.delete(key);

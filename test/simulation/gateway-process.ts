@@ -12,6 +12,7 @@ import type { DueSchedule } from '../../src/store/due-rows.ts';
 import type { DueReport, ReportStore } from '../../src/store/reports/report-row.ts';
 import type { Tenant } from '../../src/store/tenants/tenant.ts';
 import type { Log } from '../../src/telemetry/log.ts';
+import { atOnce } from '../../src/untrusted/turns.ts';
 import { devicesOf, type Intune, idOf, tenantOf } from './intune.ts';
 import type { Laws } from './laws.ts';
 import type { Plan } from './plan.ts';
@@ -247,6 +248,7 @@ export function startProcess(world: ProcessWorld, name: string): GatewayProcess 
   };
   let note: (due: DueSchedule) => void = () => undefined;
   const stage = reportStage({
+    inTurn: atOnce,
     store: watchedStore(world, name, query, (due) => wall.deliver(() => note(due))),
     log,
     metrics: { upload: () => undefined },

@@ -7,6 +7,7 @@ import type { Hold } from '../../store/row-types.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import type { InTurn } from '../../untrusted/turns.ts';
 import type { MicrosoftPort } from '../microsoft.ts';
 import type { Circuits } from '../stage/circuit.ts';
 import type { InventoryVocabulary } from './attributes.ts';
@@ -42,6 +43,8 @@ export interface ReportStageOptions {
   /** Used for tenants in mode `conditional-access`. */
   readonly vocabulary?: InventoryVocabulary;
   readonly timeoutMs: number;
+  /** Turns in which calls to Intune begin: messages are stored together, and would go on together. */
+  readonly inTurn: InTurn;
   readonly maxDevices: number;
   readonly uploadStatusSeconds: number;
   readonly verifySample: number;

@@ -4,6 +4,7 @@ import { leaseMs } from '../../limits.ts';
 import type { Send } from '../../outbound/port.ts';
 import type { DueReport } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
+import { atOnce } from '../../untrusted/turns.ts';
 import type { ReportContent } from './report.ts';
 import { type SendOptions, sendReports } from './upload.ts';
 
@@ -31,7 +32,15 @@ describe('an open message', () => {
       return { ok: false, failure: 'unreachable', detail: 'reset' };
     };
     const options = {
-      ...{ store, send, now, timeoutMs: 1_000, wait: () => 0, newId: () => crypto.randomUUID() },
+      ...{
+        store,
+        send,
+        now,
+        inTurn: atOnce,
+        timeoutMs: 1_000,
+        wait: () => 0,
+        newId: () => crypto.randomUUID(),
+      },
       log: { warn: () => undefined },
       metrics: { upload: () => undefined },
       circuits: { closedForMs: () => undefined, failed: () => undefined },

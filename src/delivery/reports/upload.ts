@@ -24,7 +24,7 @@ async function sendMessage(
   access: { readonly accessToken: string; readonly deviceService: string },
   options: ReportStageOptions,
 ): Promise<void> {
-  const { apiVersions, circuits, log, metrics, newId, send, timeoutMs } = options;
+  const { apiVersions, circuits, inTurn, log, metrics, newId, send, timeoutMs } = options;
   // Between the look at the tenant and this moment lie calls that may take long.
   const closedForMs = circuits.closedForMs(tenant.tenantId);
   if (closedForMs !== undefined) {
@@ -39,7 +39,7 @@ async function sendMessage(
     timeoutMs,
     messageId: message.messageId,
   });
-  const result = await putUpload({ ...call(), body: message.body });
+  const result = await inTurn(tenant.tenantId, () => putUpload({ ...call(), body: message.body }));
   metrics.upload(result.outcome);
   const failing = ['throttled', 'unavailable', 'unclear'].includes(result.outcome);
   if (failing) circuits.failed(tenant.tenantId);

@@ -2,6 +2,7 @@ import { newId as randomId } from '../../ids.ts';
 import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
 import type { DueSchedule, Held, Schedule, ScheduleShare, StageName } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { atOnce, type InTurn } from '../../untrusted/turns.ts';
 import type { Clock } from './clock.ts';
 import { createSchedules, type ScheduleLimits } from './schedules.ts';
 
@@ -51,6 +52,8 @@ export interface StageOptions extends ScheduleLimits {
   readonly clock: Clock;
   /** Names leases. */
   readonly newId?: () => string;
+  /** Turns in which the rows of a lease are begun, which come together; default: all at once. */
+  readonly inTurn?: InTurn;
 }
 
 /** A look may take a twentieth of the time between two of them, so that much that is due does not wear out the database. */
@@ -85,7 +88,7 @@ function createPause(clock: Clock) {
 /** The rows in work in this process, whose leases are renewed until they are settled. */
 function createWork<Row>(
   stage: Stage<Row>,
-  { clock, log }: StageOptions,
+  { clock, inTurn = atOnce, log }: StageOptions,
   onEnd: (rows: readonly Row[]) => void,
 ) {
   const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
@@ -106,8 +109,9 @@ function createWork<Row>(
   renew();
   return {
     start: (rows: readonly Row[], holder: string): void => {
-      const done = stage
-        .work(rows, holder)
+      const [first] = rows;
+      const key = first === undefined ? '' : stage.scheduleOf(first).tenantId;
+      const done = inTurn(key, () => stage.work(rows, holder))
         .catch((error: unknown) => fail(rows, holder, error))
         // The database is away: the leases run out by themselves.
         .catch((error: unknown) => log.warn('stage.fail-failed', { stage: stage.name, error }))
