@@ -46,51 +46,73 @@ const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' 
 /** A transaction's number that does not wrap around. */
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 
-export const tenants = pgTable('tenants', {
-  tenantId: uuid('tenant_id').primaryKey(),
-  cloud: text('cloud').notNull(),
-  displayName: text('display_name').notNull(),
-  mode: text('mode').$type<Mode>().notNull(),
-  connectionType: text('connection_type').$type<ConnectionType>().notNull(),
-  /** Its own application, used while the type is `manual`: clientId, and the secret sealed or by reference. */
-  application: json<StoredApplication>('application'),
-  landing: json<Landing>('landing').notNull(),
-  partnerGroup: json<{ readonly id?: string; readonly displayName?: string }>('partner_group'),
-  /** src/connection/state.ts. */
-  connectionState: text('connection_state').$type<ConnectionState>().notNull().default('new'),
-  /** Reason why delivery is held although connected, with who must act; null when it is not. */
-  hold: json<Hold>('hold'),
-  paused: boolean('paused').notNull().default(false),
-  /** Intune asked (429, `Retry-After`) that this tenant be silent until then. */
-  intuneQuietUntil: at('intune_quiet_until'),
-  connectedAt: at('connected_at'),
-  lastHeartbeatAt: at('last_heartbeat_at'),
-  /** Time at which a process last undertook to send one. */
-  lastHeartbeatTryAt: at('last_heartbeat_try_at'),
-  lastConfirmAt: at('last_confirm_at'),
-  nextHeartbeatAt: at('next_heartbeat_at'),
-  partnerState: json<PartnerState>('partner_state'),
-  partnerStateAt: at('partner_state_at'),
-  /** Times at which Intune's side ended the connection, and marks and removes the devices. */
-  terminatedAt: at('terminated_at'),
-  devicesMarkedAt: at('devices_marked_at'),
-  devicesRemovedAt: at('devices_removed_at'),
-  /** A deprovisioning that Intune has not confirmed yet; sent by whichever process takes it. */
-  deprovisionWanted: boolean('deprovision_wanted').notNull().default(false),
-  deprovisionTryAt: at('deprovision_try_at'),
-  deprovisionedAt: at('deprovisioned_at'),
-  /** The last enabled instance was removed; the connection ends when what it left to tell has been told. */
-  lastInstanceGone: boolean('last_instance_gone').notNull().default(false),
-  /** The last `ResyncTimestamp` of a heartbeat that was acted on, as Intune wrote it. */
-  resyncTimestamp: text('resync_timestamp'),
-  /** `MessageErrors` of the last heartbeat that had any. */
-  messageErrors: json<readonly unknown[]>('message_errors'),
-  permissions: json<PermissionSummary>('permissions'),
-  permissionsCheckedAt: at('permissions_checked_at'),
-  version: integer('version').notNull().default(1),
-  createdAt: at('created_at').notNull().defaultNow(),
-  updatedAt: at('updated_at').notNull().defaultNow(),
-});
+export const tenants = pgTable(
+  'tenants',
+  {
+    tenantId: uuid('tenant_id').primaryKey(),
+    cloud: text('cloud').notNull(),
+    displayName: text('display_name').notNull(),
+    mode: text('mode').$type<Mode>().notNull(),
+    connectionType: text('connection_type').$type<ConnectionType>().notNull(),
+    /** Its own application, used while the type is `manual`: clientId, and the secret sealed or by reference. */
+    application: json<StoredApplication>('application'),
+    landing: json<Landing>('landing').notNull(),
+    partnerGroup: json<{ readonly id?: string; readonly displayName?: string }>('partner_group'),
+    /** src/connection/state.ts. */
+    connectionState: text('connection_state').$type<ConnectionState>().notNull().default('new'),
+    /** Reason why delivery is held although connected, with who must act; null when it is not. */
+    hold: json<Hold>('hold'),
+    paused: boolean('paused').notNull().default(false),
+    /** Intune asked (429, `Retry-After`) that this tenant be silent until then. */
+    intuneQuietUntil: at('intune_quiet_until'),
+    connectedAt: at('connected_at'),
+    lastHeartbeatAt: at('last_heartbeat_at'),
+    /** Time at which a process last undertook to send one. */
+    lastHeartbeatTryAt: at('last_heartbeat_try_at'),
+    lastConfirmAt: at('last_confirm_at'),
+    nextHeartbeatAt: at('next_heartbeat_at'),
+    partnerState: json<PartnerState>('partner_state'),
+    partnerStateAt: at('partner_state_at'),
+    /** Times at which Intune's side ended the connection, and marks and removes the devices. */
+    terminatedAt: at('terminated_at'),
+    devicesMarkedAt: at('devices_marked_at'),
+    devicesRemovedAt: at('devices_removed_at'),
+    /** A deprovisioning that Intune has not confirmed yet; sent by whichever process takes it. */
+    deprovisionWanted: boolean('deprovision_wanted').notNull().default(false),
+    deprovisionTryAt: at('deprovision_try_at'),
+    deprovisionedAt: at('deprovisioned_at'),
+    /** The last enabled instance was removed; the connection ends when what it left to tell has been told. */
+    lastInstanceGone: boolean('last_instance_gone').notNull().default(false),
+    /** The last `ResyncTimestamp` of a heartbeat that was acted on, as Intune wrote it. */
+    resyncTimestamp: text('resync_timestamp'),
+    /** `MessageErrors` of the last heartbeat that had any. */
+    messageErrors: json<readonly unknown[]>('message_errors'),
+    permissions: json<PermissionSummary>('permissions'),
+    permissionsCheckedAt: at('permissions_checked_at'),
+    version: integer('version').notNull().default(1),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    // One for each look that is repeated every few seconds: it finds what is due, and not every tenant.
+    index('tenants_heartbeat')
+      .on(sql`coalesce(next_heartbeat_at, '-infinity'::timestamptz)`)
+      .where(sql`connection_state = 'connected' and not paused`),
+    index('tenants_partner_state')
+      .on(sql`coalesce(partner_state_at, '-infinity'::timestamptz)`)
+      .where(sql`connection_state = 'connected'`),
+    index('tenants_permissions')
+      .on(sql`coalesce(permissions_checked_at, '-infinity'::timestamptz)`)
+      .where(sql`connection_state = 'connected'`),
+    index('tenants_deprovision')
+      .on(sql`coalesce(deprovision_try_at, '-infinity'::timestamptz)`)
+      .where(sql`deprovision_wanted`),
+    index('tenants_disconnecting').on(t.tenantId).where(sql`connection_state = 'disconnecting'`),
+    index('tenants_last_instance_gone')
+      .on(t.tenantId)
+      .where(sql`connection_state = 'connected' and last_instance_gone`),
+  ],
+);
 
 export const consents = pgTable(
   'consents',

@@ -1,0 +1,6 @@
+CREATE INDEX "tenants_heartbeat" ON "tenants" USING btree (coalesce(next_heartbeat_at, '-infinity'::timestamptz)) WHERE connection_state = 'connected' and not paused;--> statement-breakpoint
+CREATE INDEX "tenants_partner_state" ON "tenants" USING btree (coalesce(partner_state_at, '-infinity'::timestamptz)) WHERE connection_state = 'connected';--> statement-breakpoint
+CREATE INDEX "tenants_permissions" ON "tenants" USING btree (coalesce(permissions_checked_at, '-infinity'::timestamptz)) WHERE connection_state = 'connected';--> statement-breakpoint
+CREATE INDEX "tenants_deprovision" ON "tenants" USING btree (coalesce(deprovision_try_at, '-infinity'::timestamptz)) WHERE deprovision_wanted;--> statement-breakpoint
+CREATE INDEX "tenants_disconnecting" ON "tenants" USING btree ("tenant_id") WHERE connection_state = 'disconnecting';--> statement-breakpoint
+CREATE INDEX "tenants_last_instance_gone" ON "tenants" USING btree ("tenant_id") WHERE connection_state = 'connected' and last_instance_gone;
