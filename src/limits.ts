@@ -59,7 +59,7 @@ export const computersPerWebhook = 200_000;
 /** A webhook that names more computers than this does not read those one by one that nobody knows here. */
 export const namedInBulk = 500;
 /** Rows of one statement of such an event: some ten milliseconds, between which other instances write. */
-export const namedTogether = 250;
+export const namedTogether = 1_000;
 /** A named id that the instance's list does not hold is forgotten after this time, as a computer that is not found is. */
 export const namedSettledMs = 90_000;
 /** Instances in which one process looks up such ids at the same time. */

@@ -37,10 +37,7 @@ export interface Origin {
 }
 
 export interface Intake {
-  /**
-   * Marks computers as due to be read; resolves when it is committed. Where it rejects, some of many may be marked already.
-   * Very many go another way: `store/computers/named.ts`.
-   */
+  /** Marks computers as due to be read; resolves when it is committed. Very many go another way: `store/computers/named.ts`. */
   markDue(origin: Origin, computerIds: readonly number[]): Promise<void>;
   /**
    * Keeps pushed records, the newest of each computer by `general.reportDate`; resolves when committed. A record
@@ -86,14 +83,6 @@ const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
 /** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/bench.md). */
 const rowsTogether = 128;
 const writesAtOnce = 3;
-/**
- * A message with more rows than this is large: its rows have statements of their own, one at a time, so that those which small
- * messages wait for stay short, and the database's processors are not taken up by the large ones.
- */
-const smallRows = 32;
-const largeWritesAtOnce = 1;
-/** Rows of a large webhook that are written together: some three milliseconds. */
-const marksTogether = 64;
 /** Text that weighs as much as a row, in characters: so `rowsTogether` bounds both, whatever shape the records have. */
 const rowCharacters = recordBytesTogether / rowsTogether;
 
@@ -144,7 +133,6 @@ function createNamedWrites(writes: Writes | undefined): GroupCommit<Named, unkno
       return nothings(statements);
     },
     ...writes,
-    flushes: largeWritesAtOnce,
     maxItems: 1,
     tenantOf: ({ tenantId }) => tenantId,
   });
@@ -160,7 +148,6 @@ export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
   const gathered = <Row extends MarkedRow>(
     write: (rows: readonly Row[], lockWaitMs?: number) => Promise<void>,
     weight: (rows: readonly Row[]) => number,
-    large?: { readonly maxItems: number },
   ) => {
     if (!connections) return alone((rows: readonly Row[]) => write(rows));
     return createGroupCommit({
@@ -169,35 +156,29 @@ export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
         return nothings(groups);
       },
       ...connections.writes,
-      ...(large && { flushes: largeWritesAtOnce }),
-      maxItems: large?.maxItems ?? rowsTogether,
+      maxItems: rowsTogether,
       gatherMs: 1,
       weight,
       tenantOf: ([row]) => row?.tenantId ?? '',
     });
   };
-  const mark = async (marked: readonly MarkedRow[], lockWaitMs?: number): Promise<void> => {
-    const rows = counted(marked);
-    await withRetries(() => upsertDue(sql, rows, lockWaitMs));
-    schedulesOf(rows, true);
-  };
-  const push = async (pushed: readonly PushedRow[], lockWaitMs?: number): Promise<void> => {
+  const mark = gathered<MarkedRow>(
+    async (marked, lockWaitMs) => {
+      const rows = counted(marked);
+      await withRetries(() => upsertDue(sql, rows, lockWaitMs));
+      schedulesOf(rows, true);
+    },
+    ({ length }) => length,
+  );
+  const push = gathered<PushedRow>(async (pushed, lockWaitMs) => {
     const rows = newestPushed(pushed, Date.now());
     await withRetries(() => upsertRecords(sql, rows, lockWaitMs));
     schedulesOf(rows, false);
-  };
-  const countRows = ({ length }: readonly MarkedRow[]): number => length;
-  const marks = gathered(mark, countRows);
-  const largeMarks = gathered(mark, countRows, { maxItems: marksTogether });
-  const pushes = gathered(push, pushedWeight);
-  const largePushes = gathered(push, pushedWeight, { maxItems: rowsTogether });
+  }, pushedWeight);
   const named = createNamedWrites(connections?.writes);
   return {
     longestWaitMs: () =>
-      Math.max(
-        connections?.longestWaitMs() ?? 0,
-        ...[marks, largeMarks, pushes, largePushes, named].map((one) => one.longestWaitMs()),
-      ),
+      Math.max(connections?.longestWaitMs() ?? 0, ...[mark, push, named].map((one) => one.longestWaitMs())),
     markDue: async (origin, computerIds) => {
       if (computerIds.length === 0) return;
       if (computerIds.length > namedInBulk) {
@@ -205,19 +186,13 @@ export function createIntake({ onDue, sharing, sql }: IntakeOptions): Intake {
         schedulesOf([{ ...origin, jamfComputerId: 0, count: 1 }], true, true);
         return;
       }
-      const rows = [...new Set(computerIds)].map((jamfComputerId) => ({
-        ...origin,
-        jamfComputerId,
-        count: 1,
-      }));
-      if (rows.length <= smallRows) return marks(rows);
-      for (let from = 0; from < rows.length; from += marksTogether)
-        await largeMarks(rows.slice(from, from + marksTogether));
+      await mark(
+        [...new Set(computerIds)].map((jamfComputerId) => ({ ...origin, jamfComputerId, count: 1 })),
+      );
     },
     storeRecords: async (origin, records) => {
-      const write = records.length > smallRows ? largePushes : pushes;
       for (const lot of inLots(records))
-        await write(lot.map((record) => ({ ...origin, ...record, count: 1, readToo: false })));
+        await push(lot.map((record) => ({ ...origin, ...record, count: 1, readToo: false })));
     },
   };
 }
