@@ -31,7 +31,7 @@ const fails = (error: unknown): void => {
   throw error;
 };
 
-describe('the first call of an isolate', { timeout: 120_000 }, () => {
+describe('the first call of an isolate', { timeout: 240_000 }, () => {
   let scene: WorkerScene;
   let door: DatabaseDoor;
   let folder: string;
@@ -49,7 +49,7 @@ describe('the first call of an isolate', { timeout: 120_000 }, () => {
     work: (worker: RunningWorker, again: () => Promise<WorkerAnswer>) => Promise<void>,
     more: Parameters<WorkerScene['start']>[1] = {},
   ): Promise<void> => {
-    const worker = await scene.start({ url: url() }, { keptIn: folder, twins, ...more });
+    const worker = await scene.start({ url: url() }, { keptIn: folder, ...more });
     try {
       await worker.fetch(`${publicUrl}/health/live`);
       counter.reset();
@@ -129,12 +129,15 @@ describe('the first call of an isolate', { timeout: 120_000 }, () => {
   });
 
   test('asks the database for nothing that another isolate knows, and so does the first one after a restart', async () => {
-    await withWorker(async (worker, call) => {
-      expect(await costOf(call, worker)).toEqual(tenantRouteAndInstance);
-      await openCache(worker);
-      await expectNothingAsked(worker);
-    });
-    await withWorker(expectNothingAsked);
+    await withWorker(
+      async (worker, call) => {
+        expect(await costOf(call, worker)).toEqual(tenantRouteAndInstance);
+        await openCache(worker);
+        await expectNothingAsked(worker);
+      },
+      { twins },
+    );
+    await withWorker(expectNothingAsked, { twins });
   });
 
   test('asks for what somebody altered, cut or exchanged, and puts it right', async () => {
@@ -160,7 +163,7 @@ describe('the first call of an isolate', { timeout: 120_000 }, () => {
         await (await openCache(worker)).whenThere();
       });
     }
-    await withWorker(expectNothingAsked);
+    await withWorker(expectNothingAsked, { twins });
   });
 
   test('asks where what is there is of another key or deployment', async () => {
@@ -254,7 +257,7 @@ describe('the first call of an isolate', { timeout: 120_000 }, () => {
       expect(await Promise.all(names.map((name) => cache.get(name)))).toEqual(before);
       expect(await found()).not.toContain(undefined);
     });
-    await withWorker(expectNothingAsked);
+    await withWorker(expectNothingAsked, { twins });
   });
 });
 
