@@ -108,9 +108,12 @@ describe('the first call of an isolate', { timeout: 240_000 }, () => {
     const directory = await worker.directory(directoryName(scope));
     const { history } = await directory.versions([{ tenantId: scene.tenantId, routesFrom: undefined }]);
     const found = () => Promise.all(places().map((place) => rows.get(place, history)));
-    /** They are put there behind the answers. */
+    /** They are put there behind the answers, once the object has answered in time. */
     const whenThere = () =>
-      eventually(async () => expect((await found()).every((row) => row !== undefined)).toBe(true));
+      eventually(async () => {
+        await deviceCall(worker);
+        expect((await found()).every((row) => row !== undefined)).toBe(true);
+      });
     await whenThere();
     return { cache, names: [...new Set(names)], rows, history, found, whenThere };
   }
