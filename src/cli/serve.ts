@@ -32,9 +32,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   const config = await configOrExit();
   const processes = countProcesses(config, availableParallelism());
   if (processes > 1 && options.listeners && options.oneTimeLink === undefined) {
-    if (stopping.signal.aborted) process.exit(0);
-    for (const signal of signals) process.off(signal, onSignal);
     const { superviseProcesses } = await import('./serve-supervisor.ts');
+    if (stopping.signal.aborted) process.exit(0);
+    // It listens for them itself before it waits for anything.
+    for (const signal of signals) process.off(signal, onSignal);
     return superviseProcesses(config, processes, environment);
   }
   const { signal } = stopping;

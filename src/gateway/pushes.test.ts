@@ -76,6 +76,7 @@ it('what a push has used of its turn is counted before it waits for a commit', a
         await work.turn();
         told.push('passes');
       },
+      end: () => undefined,
       isOver: () => {
         told.push('is counted');
         return work.isOver();

@@ -177,7 +177,10 @@ export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<
 }
 
 export interface Listener {
+  /** To be asked once it listens. */
   readonly origin: string;
+  /** Begins to listen, where `isLate` said so; else it does already. */
+  begin(): Promise<void>;
   /** From now on each answer says that it closes its connection; connections are taken and kept as before. */
   closeAfterAnswers(): void;
   /** Takes no new connection, and goes on serving those that are there. */
@@ -192,6 +195,8 @@ export interface ListenOptions {
   /** Serves HTTP/1.0 without a host too, as a balancer asks for its server's health. */
   readonly forProbes?: boolean;
   readonly address: ListenAddress;
+  /** It does not listen before `begin` is called. */
+  readonly isLate?: boolean;
   readonly fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
   /** Absent: plain HTTP. */
   readonly certificates?: CertificateSource;
@@ -300,18 +305,25 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
   if (options.lane) addLane(options.lane);
   const { host, port } = options.address;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  const bound = server.address() as AddressInfo;
+  const begin = async (): Promise<void> => {
+    if (server.listening) return;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, resolve);
+    });
+  };
+  if (!options.isLate) await begin();
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
   const closeAfterAnswers = (): void => {
     turns.closeAfterAnswers();
     lane?.closeAfterAnswers();
   };
   return {
-    origin: `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`,
+    get origin() {
+      const bound = server.address() as AddressInfo;
+      return `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`;
+    },
+    begin,
     addLane,
     closeAfterAnswers,
     closeToNew: () => void closeListening.call(server),

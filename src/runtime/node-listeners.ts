@@ -22,8 +22,8 @@ import { StartFault } from './start-fault.ts';
 type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Response>;
 
 export interface GatewayListener extends Listener {
-  /** Answers requests from now on; until then they are answered 503. */
-  serve(fetch: Fetch, lane?: LaneServices): void;
+  /** Answers requests from now on; until then they are answered 503, or it does not listen. */
+  serve(fetch: Fetch, lane?: LaneServices): Promise<void>;
 }
 
 export interface GatewayListeners {
@@ -64,9 +64,15 @@ async function openListener(
     const listener = await listen({ ...options, fetch: (request, bindings) => fetch(request, bindings) });
     return {
       ...listener,
-      serve: (served, lane) => {
+      get origin() {
+        return listener.origin;
+      },
+      serve: async (served, lane) => {
         fetch = served;
         if (lane) listener.addLane(lane);
+        await listener.begin().catch((error: unknown) => {
+          throw listenFault(setting, options.address, error);
+        });
       },
     };
   } catch (error) {
@@ -131,7 +137,16 @@ export async function openListeners(
       | 'trustedProxies'
     >,
   certificates: CertificateSource | undefined,
-  { log, metrics, ticketSecret }: ListenerParts & { readonly ticketSecret: TicketSecret },
+  {
+    isLate,
+    log,
+    metrics,
+    ticketSecret,
+  }: ListenerParts & {
+    readonly ticketSecret: TicketSecret;
+    /** Others serve at the same addresses meanwhile, so this process takes no connection before it can answer. */
+    readonly isLate: boolean;
+  },
   stack: AsyncDisposableStack,
 ): Promise<GatewayListeners> {
   const secure = certificates === undefined ? {} : { certificates };
@@ -158,6 +173,7 @@ export async function openListeners(
     acme,
     data: await openIn(stack, settings.dataListen, errorPages.data, {
       address: config.dataListen,
+      isLate,
       ...secure,
       ...clientCa,
       ...ticketsOf('data'),
@@ -166,6 +182,7 @@ export async function openListeners(
     }),
     admin: await openIn(stack, settings.adminListen, errorPages.admin, {
       address: config.adminListen,
+      isLate,
       ...secure,
       ...ticketsOf('admin'),
       connections: behindBalancers('admin'),

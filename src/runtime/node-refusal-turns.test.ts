@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { createRefusalTurns } from './node-refusal-turns.ts';
 
@@ -66,4 +68,28 @@ test('a customer waits beside strangers and not behind them', async () => {
   expect(done.indexOf('customer')).toBeLessThan(3);
   while (turns.waiting() > 0) await turnOfLoop();
   expect(done).toHaveLength(101);
+});
+
+test('what has run is let go of although something always waits', async () => {
+  const turns = createRefusalTurns(1_000_000);
+  const run: WeakRef<object>[] = [];
+  let isOver = false;
+  const add = (): void => {
+    const held = { bytes: Buffer.alloc(64 * 1024) };
+    run.push(new WeakRef(held));
+    turns.add('stranger', () => {
+      held.bytes.fill(1);
+      if (!isOver) add();
+    });
+  };
+  for (let waiting = 0; waiting < 4; waiting += 1) add();
+  while (run.length < 3_000) await new Promise((resolve) => setImmediate(resolve));
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  const kept = run.slice(0, 2_000).filter((one) => one.deref() !== undefined).length;
+  isOver = true;
+  expect(kept).toBeLessThan(100);
 });

@@ -22,9 +22,12 @@ export interface RefusalTurns {
 /** Most that one turn begins: each is a callback of the loop, between which the promises of the one before go on. */
 const maxOfTurn = 32;
 
-/** First in, first out, without moving what waits. */
+/** So many that ran are forgotten together, for a line that is never empty must not keep them. */
+const forgottenTogether = 1_024;
+
+/** First in, first out. */
 class Line {
-  #runs: (() => void)[] = [];
+  #runs: ((() => void) | undefined)[] = [];
   #next = 0;
   get size(): number {
     return this.#runs.length - this.#next;
@@ -34,9 +37,12 @@ class Line {
   }
   shift(): (() => void) | undefined {
     const run = this.#runs[this.#next];
+    // What ran holds a request and its connection.
+    this.#runs[this.#next] = undefined;
     this.#next += 1;
-    if (this.#next >= this.#runs.length) {
-      this.#runs = [];
+    const isEmpty = this.#next >= this.#runs.length;
+    if (isEmpty || (this.#next >= forgottenTogether && this.#next * 2 >= this.#runs.length)) {
+      this.#runs = this.#runs.slice(this.#next);
       this.#next = 0;
     }
     return run;

@@ -216,14 +216,14 @@ async function openShell(
   const { member } = options;
   member?.observe({ readiness: readiness.read, counters });
   const ticketSecret = member?.ticketSecret ?? ownTicketSecret(stack);
-  const parts = { log, metrics, ticketSecret };
+  const parts = { log, metrics, ticketSecret, isLate: member?.besides === true };
   const ops = member === undefined ? await openOpsListener(config, parts, stack) : undefined;
   const listeners = options.listeners ? await openListeners(config, certificates, parts, stack) : undefined;
   const app = createOpsApp(
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics },
   );
-  ops?.serve(app.fetch);
+  await ops?.serve(app.fetch);
   const opened = { ops, listeners, certificates, acmeCertificates };
   return { config, log, telemetry, metrics, readiness, ...opened };
 }
@@ -453,7 +453,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
 type Composed = Awaited<ReturnType<typeof compose>>;
 
 /** Begins to hear of changes and to answer. */
-function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
+async function serve({ changes, gateway, lane, log, ...composed }: Composed): Promise<void> {
   const {
     breaker,
     certificateExpiry,
@@ -475,7 +475,10 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
   const { config, listeners } = started;
   if (!listeners) return;
   const { admin, data } = listeners;
-  data.serve(gateway.createDataApp().fetch, laneServicesOf(lane, gateway, pressure, { ...started, log }));
+  await data.serve(
+    gateway.createDataApp().fetch,
+    laneServicesOf(lane, gateway, pressure, { ...started, log }),
+  );
   const adminApp = createNodeAdmin({
     ...{ ...parts, gateway, connection, moves },
     sql: operators,
@@ -487,7 +490,7 @@ function serve({ changes, gateway, lane, log, ...composed }: Composed): void {
     onChanges: changes.feed.subscribe,
     openBulk: () => openBulk(preparing.url, breaker),
   });
-  admin.serve(compressingPages(adminApp.fetch));
+  await admin.serve(compressingPages(adminApp.fetch));
 }
 
 type Delivering = Pick<Delivery, 'stop'>;
@@ -541,6 +544,7 @@ function foldCheckIns({ folding }: Gateway, log: Log, stack: AsyncDisposableStac
   if (!folding) return;
   stack.defer(folding.stop);
   stack.defer(every(log, folding.tickMs, 'check-ins', folding.tick));
+  stack.defer(every(log, folding.tickMs, 'check-ins.lease', folding.renew));
 }
 
 /**
@@ -561,7 +565,7 @@ async function run(started: Shell, options: RunOptions, stack: AsyncDisposableSt
     breaker.admit();
     readiness.notReady('starting');
   }
-  serve(composed);
+  await serve(composed);
   foldCheckIns(gateway, started.log, stack);
   stack.defer(() => gateway.missed?.stop());
   await gateway.missed?.start();

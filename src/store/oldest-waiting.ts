@@ -14,7 +14,8 @@ export async function lookedWithin(sql: Queries, freshMs: number): Promise<boole
 
 /**
  * Looks, and writes down what was found. Of each tenant that lacks something the oldest report is the first of an index;
- * waiting computers are read from the index that holds nothing else.
+ * waiting computers are read from the index that holds nothing else. What is put off to a time to come, as a folded check-in is,
+ * is not late.
  */
 export async function lookForOldest(tx: Transaction): Promise<void> {
   await tx`
@@ -27,7 +28,9 @@ export async function lookForOldest(tx: Transaction): Promise<void> {
         select r.due_since from reports r
         where r.tenant_id = waiting.tenant_id and r.due_since is not null and r.failed_at is null
         order by r.due_since limit 1) oldest
-    ), (select min(coalesce(received_at, updated_at)) from computers where next_try_at is not null)
+    ), (
+      select min(coalesce(received_at, updated_at)) from computers
+      where next_try_at is not null and not (next_try_at > now() and attempts = 0 and last_error is null))
     on conflict (one) do update set reports_since = excluded.reports_since, computers_since = excluded.computers_since,
       looked_at = now()`;
 }

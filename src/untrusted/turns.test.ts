@@ -241,3 +241,20 @@ describe('jobs in turns', () => {
     expect(await inTurn('berlin', () => 8)).toBe(8);
   });
 });
+
+describe('jobs of many keys', () => {
+  it('share a slice as those of one key do', async () => {
+    const loop = loopBeside(5);
+    const inTurn = createJobs(createTurns(loop.now));
+    const keys = 500;
+    const began = loop.rounds();
+    await Promise.all(
+      Array.from({ length: keys }, async (_, key) => inTurn(`tenant-${key}`, () => loop.spend(0.01))),
+    );
+    const rounds = loop.rounds() - began;
+    loop.end();
+    // A hundred of them fill a slice; each alone would take a round of the loop or more.
+    expect(rounds).toBeGreaterThan(3);
+    expect(rounds).toBeLessThan(keys / 10);
+  });
+});

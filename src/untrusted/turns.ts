@@ -21,6 +21,8 @@ export interface Work {
    * end of a stretch too: until then nobody else passes in this turn of the loop.
    */
   isOver(): boolean;
+  /** To be called behind `isOver` by work that is done: what is left of the slice is the next one's that waits. */
+  end(): void;
 }
 
 export interface Turns {
@@ -67,11 +69,14 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
     scheduled = false;
     if (hasPassed) count();
     settle();
-    const [first] = waiting;
     // A work that waits for the database comes back: the loop goes round until what is owed is paid.
-    if (first === undefined && owedMs === 0) return;
+    if (waiting.size === 0 && owedMs === 0) return;
     beginRound();
-    if (first === undefined || owedMs > 0) return;
+    passNext();
+  };
+  const passNext = (): void => {
+    const [first] = waiting;
+    if (first === undefined || hasPassed || owedMs > 0 || usedMs >= sliceMs) return;
     const [key, queue] = first;
     // The key goes to the end of the map: the next turn is another key's.
     waiting.delete(key);
@@ -98,6 +103,7 @@ export function createTurns(now: () => number = () => performance.now()): Turns 
       count();
       return usedMs >= sliceMs;
     },
+    end: passNext,
   });
   return { work };
 }
@@ -133,6 +139,7 @@ export function createJobs(turns: Turns): InTurn {
       if (work.isOver() && queue.length > 0) await work.turn();
     }
     queues.delete(key);
+    work.end();
   };
   return (key, job) =>
     new Promise((resolve, reject) => {

@@ -45,6 +45,7 @@ describe('an export and lists beside each other', () => {
       work: (key) => {
         const work = turns.work(key);
         return {
+          end: work.end,
           turn: async () => {
             await work.turn();
             inTurn += 1;

@@ -63,7 +63,7 @@ describe('the query builder and tagged templates', () => {
       db.select().from(apiKeys).where(like(apiKeys.name, pattern)).orderBy(asc(apiKeys.name));
     const turns: number[] = [];
     const made: string[] = [];
-    const work = { turn: async () => void turns.push(made.length), isOver: () => true };
+    const work = { turn: async () => void turns.push(made.length), isOver: () => true, end: () => undefined };
     const lots = { work, lotRows: 50 };
     const read = (pattern: string) =>
       readInLots(sql, keysLike(pattern), (row) => made.push(row.name) && row, lots);

@@ -43,6 +43,8 @@ export interface Folding extends CheckIns {
   readonly tickMs: number;
   /** Has those read whose period has ended; to be called every `tickMs`. */
   tick(): Promise<void>;
+  /** Keeps the lease under which it remembers; to be called every `tickMs`, however long a tick takes. */
+  renew(): Promise<void>;
   /** Hands what is remembered over to the rows, at an orderly end. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,8 @@ interface Folded extends InstanceRef {
   /** One writes the mark, and the others of the instance wait for it. */
   marking: Promise<boolean> | undefined;
   markedAtMs: number;
+  /** Check-ins that are being made due: until that is done the mark stays. */
+  answering: number;
 }
 type FoldedInstance = RememberedInstance<Folded>;
 
@@ -81,7 +85,7 @@ export function createFolding(options: FoldingOptions): Folding {
     const key = instanceKey({ tenantId, instanceId });
     const known = instances.get(key);
     if (known) return known;
-    const none = { mark: undefined, marking: undefined, markedAtMs: 0 };
+    const none = { mark: undefined, marking: undefined, markedAtMs: 0, answering: 0 };
     const made: FoldedInstance = { of: { tenantId, instanceId, ...none }, computers: new Map() };
     instances.set(key, made);
     return made;
@@ -93,12 +97,15 @@ export function createFolding(options: FoldingOptions): Folding {
     of.markedAtMs = markedAtMs;
     return mark !== undefined;
   };
-  const marked = async (of: Folded): Promise<boolean> => {
-    if (keeper.stands(of.mark)) return true;
+  const marking = (of: Folded): Promise<boolean> => {
     of.marking ??= writeMark(of).finally(() => {
       of.marking = undefined;
     });
-    return (await of.marking) && keeper.stands(of.mark);
+    return of.marking;
+  };
+  const marked = async (of: Folded): Promise<boolean> => {
+    if (keeper.stands(of.mark)) return true;
+    return (await marking(of)) && keeper.stands(of.mark);
   };
 
   /** False: its computer has to be read. */
@@ -137,12 +144,33 @@ export function createFolding(options: FoldingOptions): Folding {
   };
   const agoOf = ({ instance, jamfComputerId, remembered: { checkedInAtMs } }: Ended<Folded>) =>
     ({ ...refOf(instance), jamfComputerId, agoMs: now() - checkedInAtMs }) satisfies RememberedCheckIn;
+  const underWay = new Set<Promise<void>>();
+  /** Makes those of one instance due that were not read meanwhile. The rows of its tenant may be locked: no other waits for it. */
+  const answerOne = async (ended: readonly Ended<Folded>[], keys: readonly ComputerKey[]): Promise<void> => {
+    try {
+      await Promise.all(lotsOf(keys, checkInsDueTogether).map(makeDue));
+    } catch (error) {
+      putBack(ended);
+      log.warn('check-ins.not-due-yet', { computers: ended.length, error });
+    } finally {
+      for (const { instance } of ended) instance.of.answering -= 1;
+    }
+  };
   const answer = async (ended: readonly Ended<Folded>[]): Promise<void> => {
-    const unanswered = await readUnanswered(sql, ended.map(agoOf));
-    const lots = [...Map.groupBy(unanswered, instanceKey).values()].flatMap((keys) =>
-      lotsOf(keys, checkInsDueTogether),
-    );
-    await Promise.all(lots.map(makeDue));
+    for (const { instance } of ended) instance.of.answering += 1;
+    const unanswered = await readUnanswered(sql, ended.map(agoOf)).catch((error: unknown) => {
+      putBack(ended);
+      for (const { instance } of ended) instance.of.answering -= 1;
+      log.warn('check-ins.not-due-yet', { computers: ended.length, error });
+    });
+    if (unanswered === undefined) return;
+    const keysOfInstance = Map.groupBy(unanswered, instanceKey);
+    for (const [key, all] of Map.groupBy(ended, ({ instance }) => instanceKey(refOf(instance)))) {
+      const answering = answerOne(all, keysOfInstance.get(key) ?? []).finally(() =>
+        underWay.delete(answering),
+      );
+      underWay.add(answering);
+    }
   };
 
   /** Marks that nothing is remembered under any more; the instance's next check-in writes another one. */
@@ -150,7 +178,7 @@ export function createFolding(options: FoldingOptions): Folding {
     const done: (InstanceRef & StandingMark)[] = [];
     const old: Folded[] = [];
     for (const [key, { computers, of }] of instances) {
-      if (of.marking) continue;
+      if (of.marking || of.answering > 0) continue;
       if (computers.size > 0) {
         if (now() - of.markedAtMs > periodMs) old.push(of);
         continue;
@@ -159,28 +187,21 @@ export function createFolding(options: FoldingOptions): Folding {
       if (of.mark) done.push({ tenantId: of.tenantId, instanceId: of.instanceId, ...of.mark });
     }
     for (const lot of lotsOf(done, rowsTogether)) await keeper.unmark(lot);
-    await Promise.all(old.map(writeMark));
+    // The old mark stands meanwhile; where an instance's row is locked, the others do not wait for it.
+    for (const of of old)
+      marking(of).catch((error: unknown) => log.debug('check-ins.not-marked-again', { error }));
   };
 
   const tick = async (): Promise<void> => {
     if (instances.size === 0) return;
-    try {
-      await keeper.renew();
-    } finally {
-      const ended = remembered.takeEnded(now());
-      for (const lot of lotsOf(ended, rowsTogether)) {
-        await answer(lot).catch((error: unknown) => {
-          putBack(lot);
-          log.warn('check-ins.not-due-yet', { computers: lot.length, error });
-        });
-      }
-    }
+    for (const lot of lotsOf(remembered.takeEnded(now()), rowsTogether)) await answer(lot);
     await tidy();
   };
 
   return {
     tickMs,
     tick,
+    renew: keeper.renew,
     take: async (origin, computerIds) => {
       const folds = await Promise.all(
         computerIds.map((id) =>
@@ -197,6 +218,7 @@ export function createFolding(options: FoldingOptions): Folding {
     },
     stop: async () => {
       isStopping = true;
+      await Promise.all(underWay);
       const left = remembered.takeEnded(Number.POSITIVE_INFINITY);
       try {
         for (const lot of lotsOf(left, rowsTogether))

@@ -23,7 +23,8 @@ import type { ProcessEnd, SupervisedProcess } from './process.ts';
 export interface FleetParts {
   readonly processes: number;
   readonly log: Log;
-  readonly start: (number: number) => SupervisedProcess;
+  /** `besides`: others serve already. */
+  readonly start: (number: number, besides: boolean) => SupervisedProcess;
   /** How long callers have to leave a process that another one takes the place of. */
   readonly leaveMs: number;
   /** No process is left, and none can be started. */
@@ -49,6 +50,8 @@ export interface Fleet {
 interface Slot {
   readonly number: number;
   current: SupervisedProcess | undefined;
+  /** Started to take its place, and not ready yet. */
+  coming: SupervisedProcess | undefined;
   startsInVain: number;
 }
 
@@ -61,6 +64,7 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
   const slots: Slot[] = Array.from({ length: processes }, (_, index) => ({
     number: index + 1,
     current: undefined,
+    coming: undefined,
     startsInVain: 0,
   }));
   const alive = new Set<SupervisedProcess>();
@@ -68,7 +72,7 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
   let deliverer: SupervisedProcess | undefined;
   let isStopping = false;
   let isStarted = false;
-  let replacing: Promise<void> | undefined;
+  let replacing: Promise<void> = Promise.resolve();
   const current = (): SupervisedProcess[] => slots.flatMap((slot) => slot.current ?? []);
   const standing = (): SupervisedProcess[] => current().filter((one) => one.isReady());
 
@@ -83,7 +87,7 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
     elect();
   };
   const launch = (slot: Slot): SupervisedProcess => {
-    const one = start(slot.number);
+    const one = start(slot.number, standing().length > 0);
     alive.add(one);
     log.info('process.started', { process: one.number, pid: one.pid });
     void one.ready.then(elect);
@@ -119,19 +123,25 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
     return facts === undefined ? { ok: false, end: await one.ended } : { ok: true, facts };
   };
   const replaceOne = async (slot: Slot): Promise<boolean> => {
-    const old = slot.current;
     const next = launch(slot);
-    slot.current = next;
-    if ((await next.ready) === undefined) {
+    slot.coming = next;
+    const facts = await next.ready;
+    slot.coming = undefined;
+    if (facts === undefined) {
       const end = await next.ended;
-      if (old !== undefined && alive.has(old)) slot.current = old;
-      log.error('process.not-replaced', {
-        process: slot.number,
-        ...describe(end),
-        cause: end.faults.join(' '),
-      });
+      if (!isStopping)
+        log.error('process.not-replaced', {
+          process: slot.number,
+          ...describe(end),
+          cause: end.faults.join(' '),
+        });
       return false;
     }
+    if (isStopping) return false;
+    // One that was started anew meanwhile leaves as well.
+    const old = slot.current;
+    slot.current = next;
+    elect();
     if (old === undefined || !alive.has(old)) return true;
     old.order({ kind: 'stop', delayMs: Math.max(leaveMs, processLeaveMs), closed: true });
     await endOf(old, Math.max(leaveMs, processLeaveMs));
@@ -164,14 +174,18 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
       if (!started.ok) return started;
       const failed = (await Promise.all(others.map(begin))).find(({ ok }) => !ok);
       isStarted = true;
+      // One may have ended while the others were not ready yet.
+      if (failed === undefined && !isStopping) for (const slot of slots) slot.current ??= launch(slot);
       return failed ?? started;
     },
     replace: () => {
-      replacing ??= (async () => {
-        for (const slot of slots) if (isStopping || !(await replaceOne(slot))) break;
+      // A start takes the newest code and variables anyway.
+      if (!isStarted) return Promise.resolve();
+      // What still waits, as for a database that another setting names, is given up for what is there now.
+      for (const { coming } of slots) coming?.order({ kind: 'stop', delayMs: 0, closed: false });
+      replacing = replacing.then(async () => {
+        for (const slot of slots) if (isStopping || !(await replaceOne(slot))) return;
         log.info('processes.replaced');
-      })().finally(() => {
-        replacing = undefined;
       });
       return replacing;
     },
@@ -188,11 +202,14 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
       mergeReadiness(
         await Promise.all(
           slots.map(({ current: one }) =>
-            one === undefined
+            // One that is on its way beside others that serve is a missing one.
+            one === undefined || (!one.isReady() && standing().length > 0)
               ? undefined
               : one
                   .ask({ what: 'readiness' })
-                  .catch((error: Error): Readiness => ({ ready: false, reason: error.message })),
+                  .catch((error: Error): Readiness | undefined =>
+                    one.hasExited() ? undefined : { ready: false, reason: error.message },
+                  ),
           ),
         ),
       ),

@@ -14,6 +14,8 @@ import type { Order, Question, ReadyFacts, Report } from './messages.ts';
 export interface Member {
   readonly number: number;
   readonly processes: number;
+  /** Others serve already: it takes no connection before it can answer. */
+  readonly besides: boolean;
   readonly holder: string;
   readonly ticketSecret: ChangingTicketSecret;
   /** Calls back once, when this process is to deliver. */
@@ -65,8 +67,8 @@ export async function joinSupervisor(): Promise<MemberChannel> {
     switch (order.kind) {
       case 'begin': {
         ticketSecret = createTicketSecret(Buffer.from(order.ticketSecret, 'base64'));
-        const { holder, number, processes } = order;
-        begun.resolve({ ...channel, holder, number, processes, ticketSecret });
+        const { besides, holder, number, processes } = order;
+        begun.resolve({ ...channel, besides, holder, number, processes, ticketSecret });
         return;
       }
       case 'tickets':
@@ -84,7 +86,7 @@ export async function joinSupervisor(): Promise<MemberChannel> {
         await report({ kind: 'answer', id: order.id, value: await answer(order.question, observed) });
     }
   };
-  const channel: Omit<MemberChannel, 'holder' | 'number' | 'processes' | 'ticketSecret'> = {
+  const channel: Omit<MemberChannel, 'besides' | 'holder' | 'number' | 'processes' | 'ticketSecret'> = {
     onTurn: (next) => {
       begin = next;
       if (isTurn) next();

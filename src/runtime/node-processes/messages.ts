@@ -10,6 +10,8 @@ export interface Beginning {
   readonly number: number;
   /** How many there are. */
   readonly processes: number;
+  /** Others serve already: it takes no connection before it can answer. */
+  readonly besides: boolean;
   /**
    * Under which the machine holds leases of instances, so that the process that delivers next need not wait until those of a
    * dead one run out. Only one delivers at a time.

@@ -24,6 +24,8 @@ export interface SupervisedProcess {
   /** Resolves when it delivers no more and holds no lease, or has ended. */
   readonly rested: Promise<void>;
   isReady(): boolean;
+  /** True from the moment at which it exited, before all that it said was heard. */
+  hasExited(): boolean;
   /** Rejects where it does not answer in time. */
   ask<Q extends Question>(question: Q): Promise<AnswerOf[Q['what']]>;
   /** What it counted, as it last said. */
@@ -35,16 +37,20 @@ export interface SupervisedProcess {
 const countsOnly = (families: readonly MetricFamily[]): readonly MetricFamily[] =>
   families.filter(({ kind }) => kind !== 'gauge');
 
-type Waiting = Map<number, (value: AnswerOf[keyof AnswerOf]) => void>;
+type Waiting = Map<number, PromiseWithResolvers<AnswerOf[keyof AnswerOf]>>;
+
+const hasEnded = (number: number): Error => new Error(`process ${number} has ended`);
 
 function questionsTo(worker: Worker, number: number, waiting: Waiting) {
   let asked = 0;
   return async <Q extends Question>(question: Q): Promise<AnswerOf[Q['what']]> => {
     const id = ++asked;
-    const answer = new Promise<AnswerOf[keyof AnswerOf]>((resolve) => waiting.set(id, resolve));
+    const answer = Promise.withResolvers<AnswerOf[keyof AnswerOf]>();
+    waiting.set(id, answer);
     if (worker.isConnected()) worker.send({ kind: 'ask', id, question } satisfies Order);
+    else answer.reject(hasEnded(number));
     try {
-      return (await within(answer, processAnswerMs, () => {
+      return (await within(answer.promise, processAnswerMs, () => {
         throw new Error(`process ${number} does not answer`);
       })) as AnswerOf[Q['what']];
     } finally {
@@ -53,13 +59,16 @@ function questionsTo(worker: Worker, number: number, waiting: Waiting) {
   };
 }
 
-/** Starts one, with these variables over the supervisor's own; undefined: without it. */
+/**
+ * Starts one, with these variables over the supervisor's own; undefined: without it. `beginning` is asked when the process is
+ * there to hear it.
+ */
 export function startSupervised(
-  beginning: Beginning,
+  number: number,
+  beginning: () => Beginning,
   variables: Readonly<Record<string, string | undefined>>,
 ): SupervisedProcess {
   const worker = cluster.fork(variables);
-  const { number } = beginning;
   const waiting: Waiting = new Map();
   const ready = Promise.withResolvers<ReadyFacts | undefined>();
   const rested = Promise.withResolvers<void>();
@@ -72,10 +81,15 @@ export function startSupervised(
     // One that just ends takes no orders any more, which its end tells.
     if (worker.isConnected()) worker.send(order, () => undefined);
   };
+  /** What only a scrape observes, as processor time, stays as it was last said. */
+  const keep = (families: readonly MetricFamily[]): void => {
+    const names = new Set(families.map(({ name }) => name));
+    counted = [...families, ...counted.filter(({ name }) => !names.has(name))];
+  };
   const hear = (report: Report): void => {
     switch (report.kind) {
       case 'hello':
-        send(beginning);
+        send(beginning());
         return;
       case 'ready':
         isReady = true;
@@ -89,10 +103,10 @@ export function startSupervised(
         rested.resolve();
         return;
       case 'counted':
-        counted = report.families;
+        keep(report.families);
         return;
       case 'answer':
-        waiting.get(report.id)?.(report.value);
+        waiting.get(report.id)?.resolve(report.value);
     }
   };
   worker.on('message', hear);
@@ -108,6 +122,7 @@ export function startSupervised(
     isReady = false;
     ready.resolve(undefined);
     rested.resolve();
+    for (const { reject } of waiting.values()) reject(hasEnded(number));
     finish();
     // A channel in which a connection was on its way to a process that was killed never says that it is closed.
     setTimeout(() => {
@@ -134,9 +149,10 @@ export function startSupervised(
     ended: ended.promise,
     rested: rested.promise,
     isReady: () => isReady,
+    hasExited: () => end !== undefined,
     ask: async (question) => {
       const answer = await ask(question);
-      if (question.what === 'metrics') counted = countsOnly(answer as AnswerOf['metrics']);
+      if (question.what === 'metrics') keep(countsOnly(answer as AnswerOf['metrics']));
       return answer;
     },
     counted: () => counted,

@@ -102,8 +102,12 @@ export async function startSupervisor(parts: SupervisorParts): Promise<Superviso
   const ticketSecret = (): string => tickets.current().toString('base64');
   const fleet = createFleet({
     ...{ processes, log, leaveMs, onLost },
-    start: (number) =>
-      startSupervised({ kind: 'begin', number, processes, holder, ticketSecret: ticketSecret() }, variables),
+    start: (number, besides) =>
+      startSupervised(
+        number,
+        () => ({ kind: 'begin', number, processes, besides, holder, ticketSecret: ticketSecret() }),
+        variables,
+      ),
   });
   tickets.onChange(() => fleet.tellAll({ kind: 'tickets', ticketSecret: ticketSecret() }));
   const counters = createCounters();
@@ -115,7 +119,7 @@ export async function startSupervisor(parts: SupervisorParts): Promise<Superviso
     { readiness: readiness.read, metrics: telemetry.scrape },
     { name: 'ops', log, metrics: createMetrics(counters) },
   );
-  ops.serve(app.fetch);
+  await ops.serve(app.fetch);
   const opened = stack.move();
   let hasEnded = false;
   return {

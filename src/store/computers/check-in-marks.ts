@@ -1,4 +1,4 @@
-import { changeBatch } from '../../limits.ts';
+import { changeBatch, lockWaitMs } from '../../limits.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import type { Sql, Transaction } from '../database.ts';
 import type { InstanceRef } from '../instances/instance.ts';
@@ -93,11 +93,11 @@ const leftColumns = pick(
 );
 export type LeftMark = Row<typeof leftColumns>;
 
-/** Marks whose process has no lease any more. */
+/** Marks whose process has no lease any more, any of them: one that cannot be acted on must not keep the others. */
 export const readLeftMarks = (sql: Sql, limit: number): Promise<LeftMark[]> => sql<LeftMark[]>`
   select ${columns(sql, leftColumns, 'm')} from check_in_marks m
   where not exists (select 1 from check_in_keepers k where k.keeper_id = m.keeper_id)
-  order by m.marked_at limit ${limit}`;
+  order by random() limit ${limit}`;
 
 /**
  * Has the next computers after an id read, at the end of their period, that may have checked in under this mark. What was
@@ -134,7 +134,11 @@ export async function recoverMark(
   let afterId: number | undefined = 0;
   while (afterId !== undefined) {
     const from: number = afterId;
-    afterId = await inTransaction(sql, (tx) => deferNext(tx, mark, { ...early, afterId: from }));
+    afterId = await inTransaction(sql, async (tx) => {
+      // Rows that are locked are tried again later: the other marks must not wait for them.
+      await tx`select set_config('lock_timeout', ${`${lockWaitMs}ms`}, true)`;
+      return deferNext(tx, mark, { ...early, afterId: from });
+    });
   }
   await removeMarks(sql, [mark]);
   await notifyComputers(sql);

@@ -118,6 +118,9 @@ const endOfPeriod = (sql: Queries, periodSeconds: number) =>
 /** Has selected rows (alias `chosen`) read at the end of their period; one that waits already keeps its time. */
 export const deferChosen = (sql: Queries, periodSeconds: number) => sql`
   update computers c set wanted_revision = c.wanted_revision + 1, updated_at = now(),
+    -- A pushed record that waits to be taken in goes first, and does not wait for the instance.
+    read_revision = case when not c.needs_instance then c.wanted_revision + 1 else c.read_revision end,
+    pushed_revision = case when not c.needs_instance then c.wanted_revision + 1 else c.pushed_revision end,
     background = c.background and c.next_try_at is not null,
     received_at = coalesce(c.received_at, now()),
     next_try_at = coalesce(c.next_try_at, ${endOfPeriod(sql, periodSeconds)}, now())
