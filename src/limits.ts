@@ -107,9 +107,7 @@ export const bodyIdleMs = 10_000;
 export const bodyTotalMs = 60_000;
 /** An answer that does not need the rest of its request's body lets it pass for so long, and no longer. */
 export const answerAfterBodyMs = 1_000;
-export const answerAfterBodyBytes = 16 * mebibyte;
-/** All such bodies together: a fraction of a core with TLS, and far more than honest callers send in vain. */
-export const passedBodyBytesPerSecond = 32 * mebibyte;
+export const answerAfterBodyBytes = 64 * mebibyte;
 /** A connection that is closed for what came on it is read so long: a reset would take the last answer away (RFC 9112, 9.6). */
 export const lingerMs = 2_000;
 /** Time of one turn of the event loop for refusals: a call of somebody else takes some four turns. */

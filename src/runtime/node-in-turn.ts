@@ -9,7 +9,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } 
 import type { Duplex } from 'node:stream';
 import type { AnswerHeaders } from '../gateway/answer-headers.ts';
 import { tooSlow } from '../gateway/body.ts';
-import { lingerMs, requestsAhead } from '../limits.ts';
+import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
 import { ProblemError, problem, problemKinds, problemTypeBase } from '../problems.ts';
 import type { Activity } from './node-connections.ts';
 import type { RefusalTurns } from './node-refusal-turns.ts';
@@ -68,7 +68,7 @@ function closingAnswer(fault: Fault, headerLines: string): string {
 }
 
 /** Gives a last answer, if any, and closes; what is still being sent is read for a moment, or a reset would take the answer with it. */
-export function closeWith(socket: Duplex, answer: string | undefined): void {
+function closeWith(socket: Duplex, answer: string | undefined): void {
   if (!socket.writable) {
     if (!socket.writableEnded) socket.destroy();
     return;
@@ -292,4 +292,29 @@ export function serveInTurn(server: Server, options: TurnOptions): Turns {
       for (const outgoing of underWay) close(outgoing);
     },
   };
+}
+
+/**
+ * Before an answer is begun: waits a moment for what is left of the request's body, and reads past it. Where that does not
+ * end, the answer says that it closes the connection, for then it does.
+ */
+export function passBody(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> | undefined {
+  if (incoming.complete || incoming.destroyed || !hasBody(incoming)) return undefined;
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const end = (): void => {
+      clearTimeout(late);
+      incoming.off('data', count).off('end', end).off('close', end).off('error', end);
+      if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
+      resolve();
+    };
+    const count = (chunk: Uint8Array): void => {
+      bytes += chunk.byteLength;
+      if (bytes > answerAfterBodyBytes) end();
+    };
+    const late = setTimeout(end, brokenBody(incoming) ? 0 : answerAfterBodyMs);
+    watchBody(incoming, end);
+    incoming.on('data', count).on('end', end).on('close', end).on('error', end);
+    incoming.resume();
+  });
 }
