@@ -65,6 +65,8 @@ async function startGateway(
     ESPALIER_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
     ESPALIER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
     ESPALIER_DRAIN_DELAY_SECONDS: '0',
+    // The link that signs a person in is known to one process.
+    ESPALIER_PROCESSES: '1',
     ESPALIER_LOG_FORMAT: 'json',
     // Every upload is looked up in Entra, as soon as the simulated Intune has had a moment.
     ESPALIER_VERIFY_SAMPLE: '1',

@@ -31,7 +31,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   for (const signal of signals) process.on(signal, onSignal);
   const config = await configOrExit();
   const processes = countProcesses(config, availableParallelism());
-  if (processes > 1 && options.listeners && options.oneTimeLink === undefined) {
+  if (processes > 1 && options.listeners) {
     const { superviseProcesses } = await import('./serve-supervisor.ts');
     if (stopping.signal.aborted) process.exit(0);
     // It listens for them itself before it waits for anything.

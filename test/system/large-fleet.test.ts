@@ -173,7 +173,9 @@ describe('with 60,000 devices', () => {
       ),
       ...['', '/timeline', '/explain'].map((of) => `/tenants/${tenantId}/devices/${deviceId}${of}`),
     ];
-    for (const path of paths) {
+    // The slow survey of schedules may scan once meanwhile, so each is asked more often than that.
+    const rounds = 3;
+    for (const path of Array.from({ length: rounds }, () => paths).flat()) {
       const { status, text } = await scene.api('GET', path);
       expect({ path, status, text }).toMatchObject({ status: 200 });
     }
@@ -197,6 +199,7 @@ describe('with 60,000 devices', () => {
     expect(metrics).toMatch(new RegExp(`espalier_reports\\{state="completed"[^}]*\\} ${(rows / 20) * 18}`));
     await scene.gateway.stop();
     await alone();
-    expect(await readScans()).toEqual(scansBefore);
-  }, 120_000);
+    for (const [table, scans] of Object.entries(await readScans()))
+      expect(scans - (scansBefore[table as keyof typeof scansBefore] ?? 0), table).toBeLessThan(rounds);
+  }, 240_000);
 });
