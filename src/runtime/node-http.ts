@@ -176,7 +176,7 @@ export async function respondOnNode(c: Context, answer: ForwardAnswer): Promise<
 }
 
 export interface Listener {
-  /** To be asked once it listens. */
+  /** With the port of the address until it listens. */
   readonly origin: string;
   /** Begins to listen, where `isLate` said so; else it does already. */
   begin(): Promise<void>;
@@ -319,8 +319,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
   return {
     get origin() {
-      const bound = server.address() as AddressInfo;
-      return `${options.certificates ? 'https' : 'http'}://${shown}:${bound.port}`;
+      const bound = server.address() as AddressInfo | null;
+      return `${options.certificates ? 'https' : 'http'}://${shown}:${bound?.port ?? port}`;
     },
     begin,
     addLane,
