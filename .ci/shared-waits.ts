@@ -59,7 +59,8 @@ const allowed: Readonly<Record<string, Readonly<Record<string, Allowance>>>> = {
   'src/deadline.ts': { work: 'it is awaited beside the signal' },
   'src/delivery/check-ins/fold.ts': {
     createGroupCommit: 'only where a process shares it',
-    marking: 'only where a process shares it',
+    marking: [2, 'only where a process shares it'],
+    underWay: 'only where a process shares it',
   },
   'src/delivery/check-ins/keeper.ts': {
     createGroupCommit: 'only where a process shares it',
