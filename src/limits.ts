@@ -157,7 +157,7 @@ export const routeCacheMs = 1_000;
  * for the clocks of two machines, which stand still between inputs.
  */
 export const warmBelievedMs = 1_800;
-/** What isolates of a data centre share is gone after so long; while it is there it holds as long as the version under which it was read. */
+/** Rows that isolates of a data centre share end after this time; until then one holds as long as the version under which it was read. */
 export const sharedEntrySeconds = 300;
 /** The largest row is an instance with authorities of its own, some kilobytes. */
 export const sharedEntryBytes = 64 * 1_024;

@@ -22,7 +22,7 @@ export interface MetricFamily {
   /** Upper bounds of a histogram's buckets. */
   readonly bounds: readonly number[];
   readonly series: readonly Series[];
-  /** Of a gauge. */
+  /** Says how a gauge of several processes is made one; absent: the family is no gauge. */
   readonly across?: Across;
 }
 
@@ -32,7 +32,7 @@ export interface MetricFamily {
  */
 export type Across = 'one' | 'highest' | 'sum';
 
-/** What is observed when somebody looks; a counter where something else keeps the count. */
+/** A value that is observed at each read. Its kind is `counter` where the platform keeps the count, as of processor time. */
 export interface Gauge extends Pick<MetricFamily, 'name' | 'description'> {
   readonly across: Across;
   readonly kind?: 'gauge' | 'counter';

@@ -18,7 +18,7 @@ export type IgnoredInput = 'webhook-element' | 'record-member' | 'record';
 
 /** What a process that can measure itself says of its load and its size. */
 export interface ProcessRead {
-  /** What is refused for the load, from 0, nothing, to 5. */
+  /** Level of the load, from 0, at which nothing is refused, to 5. */
   readonly pressure: number;
   /** The highest of the last minute. */
   readonly eventLoopDelaySeconds: number;
@@ -27,7 +27,7 @@ export interface ProcessRead {
   /** The longest that a request waited for a connection to the database in the last minute. */
   readonly databaseWaitSeconds: number;
   readonly residentBytes: number;
-  /** Of all its threads, since it began. */
+  /** Processor time of all threads since the process began. */
   readonly processorSeconds: number;
   readonly startedAtSeconds: number;
 }

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { getTableColumns } from 'drizzle-orm';
-import type { ConnectionState } from '../../store/row-types.ts';
+import { connectionStates } from '../../store/row-types.ts';
 import { tenants } from '../../store/schema.ts';
 import { shownApplication } from '../../store/tenants/application.ts';
 import { defaulting, optional, required } from '../resource/fields.ts';
@@ -41,17 +41,6 @@ const byMigration = z
   .refine((value) => value === undefined, 'is changed by a migration of the tenant')
   .optional()
   .openapi({ not: {}, description: 'Refused: changes by POST /tenants/{tenantId}/migrate' });
-
-const states = [
-  'new',
-  'consenting',
-  'consented',
-  'connected',
-  'disabled',
-  'disconnecting',
-  'disconnected',
-  'terminated',
-] as const satisfies readonly ConnectionState[];
 
 export const tenantResource = resource({
   names: ['Tenant', 'Tenants'],
@@ -104,7 +93,7 @@ export const tenantResource = resource({
       setting: true,
       input: { create: application.optional(), change: application.optional() },
     }),
-    connectionState: column('connectionState', { filter: states }),
+    connectionState: column('connectionState', { filter: connectionStates }),
     paused: column('paused', { filter: true }),
     versionLock: column('version'),
     createdAt: column('createdAt', { filter: true, sort: true }),

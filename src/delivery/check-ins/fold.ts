@@ -115,7 +115,7 @@ export function createFolding(options: FoldingOptions): Folding {
     if (found === undefined || isStopping) return false;
     if (found.isDeferred) return true;
     const instance = instanceOf({ tenantId, instanceId });
-    // What is forgotten by the end of the process is recovered later than this, and within a period of the check-in too.
+    // Should this process be killed, others have the computer read later than this, and still within a period of the check-in.
     const endsAtMs = Math.min(
       now() + found.endsInMs,
       checkedInAtMs + periodMs - recoveredAfterMs(periodSeconds),

@@ -27,7 +27,7 @@ export interface SupervisorParts {
   readonly config: Config;
   readonly log: Log;
   readonly processes: number;
-  /** Of what the supervisor was started with: what `.env` says is read anew by each process. */
+  /** The environment that the supervisor was started with, without `.env`, which each process reads anew. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly leaveMs: number;
   readonly onLost: (end: ProcessEnd) => void;
@@ -74,7 +74,7 @@ const ofAll = (own: Counters, metrics: Fleet['metrics']): Counters => ({
   },
 });
 
-/** What is asked before all have started is never answered with ready. */
+/** The machine is not ready before all processes have started, whatever those say that have. */
 function readinessOf(fleet: Fleet) {
   let phase: 'starting' | 'started' | 'draining' | 'stopping' = 'starting';
   return {
