@@ -4,6 +4,8 @@
  * comes back. Whatever lets callers wait for each other is made here or by `Sharing`, and `.ci/shared-waits.ts` looks.
  */
 
+import { ChurningMap } from './churn.ts';
+
 /** `process`: whoever asks may wait for what another one began. `request`: each caller does its own work (Workers). */
 export type Sharing = 'process' | 'request';
 
@@ -22,7 +24,7 @@ export interface Joining<T> {
 
 export function createJoining<T>(sharing: Sharing): Joining<T> {
   if (sharing === 'request') return { once: (_key, work) => work() };
-  const underWay = new Map<string, Promise<T>>();
+  const underWay = new ChurningMap<string, Promise<T>>();
   return {
     once: (key, work) => {
       const known = underWay.get(key);

@@ -1,5 +1,6 @@
 /** Bounds on work under way at the same time in this process; what is beyond the bound begins in the order of its coming. */
 
+import { ChurningMap, ChurningSet } from './churn.ts';
 import { monotonicMs } from './clock.ts';
 import type { Sharing } from './joining.ts';
 import { ProblemError, problem } from './problems.ts';
@@ -36,7 +37,7 @@ const lookEveryMs = 50;
 const cutOffMs = 20 * lookEveryMs;
 const longestWaitingMs = 10_000;
 
-const dropBefore = (entries: Set<{ ms: number }>, ms: number): void => {
+const dropBefore = (entries: ChurningSet<{ ms: number }>, ms: number): void => {
   for (const entry of entries) if (entry.ms <= ms) entries.delete(entry);
 };
 
@@ -46,16 +47,15 @@ const dropBefore = (entries: Set<{ ms: number }>, ms: number): void => {
  * heard of its work, because a Worker's request may be cut off without a word.
  */
 function createPlaces({ limit, longestMs, maxWaiting }: Omit<SharedBound, 'sharing'>): Semaphore {
-  const begunAt = new Set<{ ms: number }>();
-  const seenAt = new Set<{ ms: number }>();
+  const begunAt = new ChurningSet<{ ms: number }>();
+  const seenAt = new ChurningSet<{ ms: number }>();
   const isTurnOf = (entry: { ms: number }): boolean => {
     entry.ms = monotonicMs();
     dropBefore(begunAt, entry.ms - longestMs);
     dropBefore(seenAt, entry.ms - cutOffMs);
     // One that was taken for cut off comes last.
     seenAt.add(entry);
-    const [first] = seenAt;
-    return first === entry && begunAt.size < limit;
+    return seenAt.first === entry && begunAt.size < limit;
   };
   return async (work) => {
     const entry = { ms: monotonicMs() };
@@ -98,7 +98,7 @@ export interface ObservedSemaphore {
 /** The same, with `now` a clock that never goes back. */
 export function createObservedSemaphore(limit: number, now: () => number): ObservedSemaphore {
   const semaphore = createSemaphore(limit);
-  const arrivals = new Set<{ readonly atMs: number }>();
+  const arrivals = new ChurningSet<{ readonly atMs: number }>();
   return {
     run: (work) => {
       const arrival = { atMs: now() };
@@ -109,7 +109,7 @@ export function createObservedSemaphore(limit: number, now: () => number): Obser
       });
     },
     longestWaitMs: () => {
-      const [first] = arrivals;
+      const { first } = arrivals;
       return first === undefined ? 0 : now() - first.atMs;
     },
   };
@@ -120,7 +120,7 @@ export function createObservedSemaphore(limit: number, now: () => number): Obser
  * connections.
  */
 export function createKeyedSemaphore(limit: number): KeyedSemaphore {
-  const users = new Map<string, { readonly semaphore: Semaphore; count: number }>();
+  const users = new ChurningMap<string, { readonly semaphore: Semaphore; count: number }>();
   return async (key, work) => {
     const user = users.get(key) ?? { semaphore: createSemaphore(limit), count: 0 };
     users.set(key, user);
@@ -145,8 +145,8 @@ export interface FairPlaces {
  */
 export function createFairPlaces(limit: number, ofKey: number): FairPlaces {
   /** In the order of their turns; none is empty. */
-  const waiting = new Map<string, (() => void)[]>();
-  const taken = new Map<string, number>();
+  const waiting = new ChurningMap<string, (() => void)[]>();
+  const taken = new ChurningMap<string, number>();
   let free = limit;
   const takenBy = (key: string): number => taken.get(key) ?? 0;
   const nextKey = (): string | undefined =>

@@ -3,6 +3,7 @@
  * then nothing gives back what it held. So what is held lapses after a while; a request that lasts longer goes on uncounted.
  */
 
+import { ChurningSet } from '../churn.ts';
 import { monotonicMs } from '../clock.ts';
 import { createFairShare, type FairShare, type FairShareOptions, type PartUse } from './fair-share.ts';
 
@@ -22,7 +23,7 @@ export function createLapsingShare(options: LapsingShareOptions): FairShare {
   const { longestMs, now = monotonicMs } = options;
   const share = createFairShare(options);
   /** In the order in which it was taken. */
-  const held = new Set<Held>();
+  const held = new ChurningSet<Held>();
   const ofPart = new WeakMap<PartUse, Held[]>();
 
   const give = (one: Held): void => {

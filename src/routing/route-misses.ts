@@ -4,6 +4,7 @@
  */
 
 import { createBoundedCache } from '../bounded-cache.ts';
+import { ChurningMap } from '../churn.ts';
 import type { RouteName, RouteReader, VersionedRoute } from './route-reader.ts';
 
 export interface RouteMissesOptions {
@@ -34,7 +35,7 @@ const nameOf = (tenantId: string, deviceId: string): string => `${tenantId}/${de
 
 export class RouteMisses {
   readonly #options: RouteMissesOptions;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new ChurningMap<string, Asked>();
   /** Time at which each route was found to be missing. */
   readonly #absent = createBoundedCache<string, number>(maxAbsent);
   #waiting: Asked[] = [];

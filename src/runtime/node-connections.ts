@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import ipaddr from 'ipaddr.js';
+import { ChurningMap, ChurningSet } from '../churn.ts';
 import { connectionSweepMs, headersTimeoutMs, lingerMs, stalledCallerMs } from '../limits.ts';
 import { onFirstBytes } from './node-first-bytes.ts';
 import { acmeProtocol } from './node-tls.ts';
@@ -85,8 +86,8 @@ interface Group {
   /** A balancer's own: it has no bound. */
   readonly isShared: boolean;
   size: number;
-  readonly unused: Set<Entry>;
-  readonly idle: Set<Entry>;
+  readonly unused: ChurningSet<Entry>;
+  readonly idle: ChurningSet<Entry>;
 }
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
@@ -175,14 +176,12 @@ class Entry implements Activity {
   }
 }
 
-const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value;
-
 /** The connection of this kind that has waited longest, in the largest group that has one. */
 function ofLargest(groups: Iterable<Group>, kind: 'unused' | 'idle'): Entry | undefined {
   let largest: Group | undefined;
   for (const group of groups)
     if (group[kind].size > 0 && (largest === undefined || group.size > largest.size)) largest = group;
-  return largest && first(largest[kind]);
+  return largest?.[kind].first;
 }
 
 const reportEveryMs = 10_000;
@@ -190,8 +189,8 @@ const reportEveryMs = 10_000;
 /** The connections that are open, by address, and who makes room for whom. */
 class ConnectionTable {
   readonly #bounds: ConnectionBounds;
-  readonly #groups = new Map<string, Group>();
-  readonly #entries = new Set<Entry>();
+  readonly #groups = new ChurningMap<string, Group>();
+  readonly #entries = new ChurningSet<Entry>();
   #reportedMs = Number.NEGATIVE_INFINITY;
 
   constructor(bounds: ConnectionBounds) {
@@ -260,7 +259,16 @@ class ConnectionTable {
     const isShared = this.#bounds.isShared?.(remoteAddress) === true;
     const address = isShared ? remoteAddress : callerAddress(remoteAddress);
     const key = isShared ? `balancer ${address}` : address;
-    return this.#groups.get(key) ?? { address, key, isShared, size: 0, unused: new Set(), idle: new Set() };
+    return (
+      this.#groups.get(key) ?? {
+        address,
+        key,
+        isShared,
+        size: 0,
+        unused: new ChurningSet(),
+        idle: new ChurningSet(),
+      }
+    );
   }
   #isFull({ isShared, size }: Group): boolean {
     return !isShared && size >= this.#bounds.perAddress;
@@ -269,7 +277,7 @@ class ConnectionTable {
   #makeRoom(group: Group, isFullHere: boolean): boolean {
     const groups = this.#groups;
     const victim = isFullHere
-      ? (first(group.unused) ?? first(group.idle))
+      ? (group.unused.first ?? group.idle.first)
       : (ofLargest(groups.values(), 'unused') ?? ofLargest(groups.values(), 'idle'));
     this.#report(group.address, victim === undefined);
     if (victim) this.close(victim);
@@ -286,7 +294,7 @@ class ConnectionTable {
 /** Node has no public way from a TLS socket to the one below, but both have the same peer. */
 class SocketEntries {
   readonly #bySocket = new WeakMap<Duplex, Entry>();
-  readonly #byPeer = new Map<string, Entry>();
+  readonly #byPeer = new ChurningMap<string, Entry>();
 
   add(entry: Entry, isTls: boolean): void {
     this.#bySocket.set(entry.raw, entry);

@@ -7,6 +7,7 @@
 
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { ChurningSet } from '../churn.ts';
 import type { AnswerHeaders } from '../gateway/answer-headers.ts';
 import { tooSlow } from '../gateway/body.ts';
 import { answerAfterBodyBytes, answerAfterBodyMs, lingerMs, requestsAhead } from '../limits.ts';
@@ -219,7 +220,7 @@ export interface Turns {
 
 export function serveInTurn(server: Server, options: TurnOptions): Turns {
   const { activityOf, answerHeaders, forProbes, handle, isUnhurried, refusals } = options;
-  const underWay = new Set<ServerResponse>();
+  const underWay = new ChurningSet<ServerResponse>();
   let isClosing = false;
   const close = (outgoing: ServerResponse): void => {
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');

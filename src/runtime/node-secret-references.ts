@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { within } from '../deadline.ts';
+import { createJoining } from '../joining.ts';
 import {
   isOwnVariable,
   ownVariableRefused,
@@ -84,14 +85,9 @@ async function readWhole(path: string, reference: string, secretsDir: string): P
  * hangs takes one thread for each file, not one for each request.
  */
 export function createReferenceReader(secretsDir: string | undefined): ReadReference {
-  const underWay = new Map<string, Promise<string>>();
-  const shared = (path: string, reference: string, directory: string): Promise<string> => {
-    const known = underWay.get(path);
-    if (known !== undefined) return known;
-    const reading = readWhole(path, reference, directory).finally(() => underWay.delete(path));
-    underWay.set(path, reading);
-    return reading;
-  };
+  const readings = createJoining<string>('process');
+  const shared = (path: string, reference: string, directory: string): Promise<string> =>
+    readings.once(path, () => readWhole(path, reference, directory));
   return async (reference) => {
     if (reference.startsWith('env:')) return readVariable(reference);
     if (!reference.startsWith('file:'))

@@ -7,6 +7,7 @@
  * Times are counted in ticks of the event loop's own timer: a process that stood still itself has not waited.
  */
 
+import { ChurningSet } from '../churn.ts';
 import { StoreUnavailableError, storeFailure } from './store-failure.ts';
 
 const tickMs = 100;
@@ -79,14 +80,14 @@ const isServersWord = (error: unknown): boolean =>
 
 /** Operations that were not answered yet, oldest first. */
 function createInFlight() {
-  const inFlight = new Set<Asked>();
+  const inFlight = new ChurningSet<Asked>();
   const giveUp = (asked: Asked, error: StoreUnavailableError): void => {
     asked.over = true;
     inFlight.delete(asked);
     asked.give(error);
   };
   return {
-    oldest: (): Asked | undefined => inFlight.values().next().value,
+    oldest: (): Asked | undefined => inFlight.first,
     add: (give: Asked['give'], sinceTick: number): Asked => {
       const asked: Asked = { waiting: false, over: false, give, sinceTick };
       inFlight.add(asked);

@@ -7,6 +7,8 @@
  * never more groups than queues. Nothing here bounds a queue: what waits is of requests, of which a tenant has a share.
  */
 
+import { ChurningMap } from '../churn.ts';
+
 export interface FairQueues<Item> {
   /** Items of all queues. */
   readonly size: number;
@@ -45,7 +47,7 @@ export function createFairQueues<Item extends { readonly weight: number }>(
   now: () => number,
 ): FairQueues<Item> {
   /** In the order of their turns; none is empty. */
-  const queues = new Map<string, Queue<Item>>();
+  const queues = new ChurningMap<string, Queue<Item>>();
   const wait = (name: string, items: Item[]): void => {
     queues.set(name, { items, sinceMs: now() });
   };

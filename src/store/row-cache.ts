@@ -1,4 +1,5 @@
 import { createBoundedCache } from '../bounded-cache.ts';
+import { ChurningMap, ChurningSet } from '../churn.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { Confirmations } from './confirmations.ts';
 import { storeFailure } from './store-failure.ts';
@@ -84,7 +85,7 @@ function createSharedReads<T>(
   { now, read }: RowCacheOptions<T>,
   keep: (key: string, row: T | undefined, atMs: number) => void,
 ) {
-  const readings = new Map<string, Reading<T>>();
+  const readings = new ChurningMap<string, Reading<T>>();
   const readUntilQuiet = async (key: string, reading: Reading<T>): Promise<T | undefined> => {
     for (;;) {
       reading.again = false;
@@ -117,7 +118,7 @@ function createSharedReads<T>(
 
 /** Reads changed rows that nobody asked for, so that their new state is known should the database go away later. */
 function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) => void {
-  const named = new Set<string>();
+  const named = new ChurningSet<string>();
   let underWay = 0;
   const renew = (): void => {
     for (const key of named) {

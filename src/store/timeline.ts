@@ -1,3 +1,4 @@
+import { ChurningSet } from '../churn.ts';
 import { timelineEventsPerDevice } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Queries, Transaction } from './database.ts';
@@ -119,7 +120,7 @@ export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
     weight: (entry) => ('events' in entry ? entry.events.length : entry.devices.length),
     tenantOf: (entry) => ('events' in entry ? entry.events : entry.devices)[0]?.tenantId ?? '',
   });
-  const pending = new Set<Promise<unknown>>();
+  const pending = new ChurningSet<Promise<unknown>>();
   const put = (entry: Entry): void => {
     const written = write(entry)
       .catch((error: unknown) => log.warn('timeline.not-written', { error }))

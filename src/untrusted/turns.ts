@@ -6,6 +6,8 @@
  * themselves they take turns by key, so that an instance with many bodies is no faster than one with a single body.
  */
 
+import { ChurningMap } from '../churn.ts';
+
 /** All work together holds the event loop this long at a time at most; a webhook needs about six turns of the loop. */
 const sliceMs = 1;
 /** What others have for each millisecond of work: theirs is also what the driver and sockets do for the work itself. */
@@ -33,7 +35,7 @@ export interface Turns {
 export const soon: (run: () => void) => unknown = globalThis.setImmediate ?? ((run) => setTimeout(run, 0));
 
 export function createTurns(now: () => number = () => performance.now()): Turns {
-  const waiting = new Map<string, (() => void)[]>();
+  const waiting = new ChurningMap<string, (() => void)[]>();
   let scheduled = false;
   /** A work was let pass and has not asked yet whether its turn is over, so what it takes is not known. */
   let hasPassed = false;
@@ -129,7 +131,7 @@ export const atOnce: InTurn = async (_, job) => job();
  * to it: whoever waited for it goes on in the same slice.
  */
 export function createJobs(turns: Turns): InTurn {
-  const queues = new Map<string, (() => void)[]>();
+  const queues = new ChurningMap<string, (() => void)[]>();
   const drain = async (key: string, queue: (() => void)[]): Promise<void> => {
     const work = turns.work(key);
     await work.turn();

@@ -1,3 +1,4 @@
+import { ChurningSet } from '../../churn.ts';
 import {
   checkInsDueTogether,
   checkInsLookedUpTogether,
@@ -144,7 +145,7 @@ export function createFolding(options: FoldingOptions): Folding {
   };
   const agoOf = ({ instance, jamfComputerId, remembered: { checkedInAtMs } }: Ended<Folded>) =>
     ({ ...refOf(instance), jamfComputerId, agoMs: now() - checkedInAtMs }) satisfies RememberedCheckIn;
-  const underWay = new Set<Promise<void>>();
+  const underWay = new ChurningSet<Promise<void>>();
   /** Makes those of one instance due that were not read meanwhile. The rows of its tenant may be locked: no other waits for it. */
   const answerOne = async (ended: readonly Ended<Folded>[], keys: readonly ComputerKey[]): Promise<void> => {
     try {

@@ -1,5 +1,6 @@
 import { createBoundedCache } from '../../bounded-cache.ts';
 import type { JamfClient } from '../../jamf/client.ts';
+import { createJoining } from '../../joining.ts';
 import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import {
   type ComputerSchedule,
@@ -175,14 +176,8 @@ function createTakeIn(options: ComputerStageOptions): (read: ReadComputer) => Pr
 
 /** Rows of one lease ask for the same tenant at the same time: one read answers them. */
 function createFreshTenant(tenants: TenantDirectory): (tenantId: string) => Promise<Tenant | undefined> {
-  const underWay = new Map<string, Promise<Tenant | undefined>>();
-  return (tenantId) => {
-    const known = underWay.get(tenantId);
-    if (known) return known;
-    const reading = tenants.fresh(tenantId).finally(() => underWay.delete(tenantId));
-    underWay.set(tenantId, reading);
-    return reading;
-  };
+  const readings = createJoining<Tenant | undefined>('process');
+  return (tenantId) => readings.once(tenantId, () => tenants.fresh(tenantId));
 }
 
 type Postpone = ReturnType<typeof createPostpone>;

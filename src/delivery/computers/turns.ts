@@ -1,3 +1,4 @@
+import { ChurningMap } from '../../churn.ts';
 import { monotonicMs } from '../../clock.ts';
 import type { JamfClient } from '../../jamf/client.ts';
 import type { JamfFailure } from '../../jamf/failure.ts';
@@ -67,7 +68,7 @@ export const jittered = (seconds: number): number => seconds * (0.9 + 0.2 * Math
 export function runFeed<Row extends InstanceRef>(feed: Feed<Row>, options: FeedOptions): FeedRunner {
   const { backoff, failures, instances, log, readers } = options;
   const failuresKey = (row: Row): string => `${feed.name}/${instanceKey(row)}`;
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new ChurningMap<string, Promise<void>>();
   let endedAtMs = monotonicMs();
   let stopped = false;
 

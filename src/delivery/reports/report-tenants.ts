@@ -1,3 +1,4 @@
+import { createJoining } from '../../joining.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { holdTenant, releaseTenant, silenceTenant } from '../../store/tenants/hold.ts';
@@ -15,14 +16,8 @@ export interface ReportTenantsOptions {
 
 /** Many ask for one tenant at the same moment: one query answers them. */
 function shared(read: (tenantId: string) => Promise<Tenant | undefined>) {
-  const reading = new Map<string, Promise<Tenant | undefined>>();
-  return (tenantId: string): Promise<Tenant | undefined> => {
-    const known = reading.get(tenantId);
-    if (known) return known;
-    const begun = read(tenantId).finally(() => reading.delete(tenantId));
-    reading.set(tenantId, begun);
-    return begun;
-  };
+  const readings = createJoining<Tenant | undefined>('process');
+  return (tenantId: string): Promise<Tenant | undefined> => readings.once(tenantId, () => read(tenantId));
 }
 
 /** The tenants as the report stage sees them, over the directory that this process shares. */

@@ -1,3 +1,4 @@
+import { ChurningMap } from '../../churn.ts';
 import { newId as randomId } from '../../ids.ts';
 import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
 import type { DueSchedule, Held, Schedule, ScheduleShare, StageName } from '../../store/due-rows.ts';
@@ -91,7 +92,7 @@ function createWork<Row>(
   { clock, inTurn = atOnce, log }: StageOptions,
   onEnd: (rows: readonly Row[]) => void,
 ) {
-  const inWork = new Map<Promise<void>, readonly Held<Row>[]>();
+  const inWork = new ChurningMap<Promise<void>, readonly Held<Row>[]>();
   let cancelRenewal: () => void = () => undefined;
   let endedAtMs = clock.now();
 

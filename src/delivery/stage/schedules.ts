@@ -4,6 +4,7 @@
  * of their own. This is memory of one process only and may be wrong: the table is the truth, looked at again and again.
  */
 
+import { ChurningMap } from '../../churn.ts';
 import type { Schedule, ScheduleShare } from '../../store/due-rows.ts';
 
 export const scheduleKey = ({ background, instanceId, kind, tenantId }: Schedule): string =>
@@ -135,10 +136,10 @@ const newState = (schedule: Schedule): ScheduleState => ({
 
 export function createSchedules(limits: ScheduleLimits): Schedules {
   /** Schedules in the order in which they were last served. */
-  const states = new Map<string, ScheduleState>();
+  const states = new ChurningMap<string, ScheduleState>();
   const { leaseRows = rowsPerLease } = limits;
   const backgroundRows = Math.max(1, Math.floor(limits.rows / 4));
-  const exhausted = new Map<string, Schedule>();
+  const exhausted = new ChurningMap<string, Schedule>();
   let inWork = 0;
   let backgroundInWork = 0;
 

@@ -3,6 +3,7 @@
  * caller has its answer, a few at a time, the rest not at all. A sample is enough to see how the two differ.
  */
 
+import { ChurningMap, ChurningSet } from '../../churn.ts';
 import { monotonicMs } from '../../clock.ts';
 import { newId } from '../../ids.ts';
 import { type After, afterInProcess } from '../../joining.ts';
@@ -185,7 +186,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   const findings = createFindings(sql);
   const compare = createComparing(options, findings);
   /** Calls of each move that are observed or compared, by the time at which they began. */
-  const inWork = new Map<string, Set<Place>>();
+  const inWork = new ChurningMap<string, ChurningSet<Place>>();
   let lookedAtMs = monotonicMs();
   let plans: ReadonlyMap<string, ShadowPlan> = new Map();
 
@@ -193,7 +194,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     plans.size === 0 || !isCompared(call) ? undefined : plans.get(`${tenantId}/${instanceId}`);
   /** undefined: there is none. One of a request that was cut off, as on Workers it may be, comes back after a while. */
   const takePlace = ({ moveId }: ShadowPlan): Place | undefined => {
-    const taken = inWork.get(moveId) ?? new Set();
+    const taken = inWork.get(moveId) ?? new ChurningSet<Place>();
     inWork.set(moveId, taken);
     const place = { atMs: monotonicMs() };
     for (const old of taken) if (place.atMs - old.atMs >= longestHeldMs) taken.delete(old);

@@ -6,6 +6,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ChurningSet } from '../../churn.ts';
 import { bodyTotalMs, headersTimeoutMs } from '../../limits.ts';
 import { LaneConnection } from './connection.ts';
 import type { ConnectionServices } from './services.ts';
@@ -37,7 +38,7 @@ export function putLaneBefore(
 ): Lane {
   const event = connectionEvent(server, isTls);
   const ordinary = server.listeners(event) as ((this: Server, socket: Duplex) => void)[];
-  const connections = new Set<LaneConnection>();
+  const connections = new ChurningSet<LaneConnection>();
   const keepAliveMs = server.keepAliveTimeout;
   const complete: ConnectionServices = { ...services, keepAliveSeconds: Math.floor(keepAliveMs / 1_000) };
   let isClosing = false;
