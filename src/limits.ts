@@ -567,3 +567,11 @@ export const processLeaveMs = 2_000;
 export const processLastWordsMs = 1_000;
 /** A process that should have ended is killed this long after all that it may wait for. */
 export const processKillMs = 10_000;
+
+/**
+ * A migration gives up a lock that it does not get within this: every statement that needs the table queues behind it
+ * meanwhile, so it is well below what callers wait for.
+ */
+export const migrationLockTimeoutMs = 1_000;
+/** Pauses between its tries, in which the queue that it has made empties. */
+export const migrationPausesMs: readonly number[] = [500, 1_000, 2_000, 4_000, 8_000];

@@ -107,7 +107,7 @@ export async function prepareOnce(preparing: Preparing): Promise<Prepared> {
   }
   try {
     await abandonedBy(signal, refuseSharedSessions(url));
-    if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, signal));
+    if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, { signal }));
     const { isCurrent } = await abandonedBy(signal, migrationState(url));
     if (!isCurrent) return { ready: false, cause: pendingMigrations, unreachable: false };
     await abandonedBy(signal, checkDeployment(url, sealer));

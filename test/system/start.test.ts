@@ -527,8 +527,8 @@ describe('without its database', () => {
     await locked`select pg_advisory_lock(7276154011::bigint)`;
     const started = launch({ ...environment, DATABASE_URL: url.href });
     await eventually(async () => {
-      const [row] =
-        await locked`select count(*)::int as waiting from pg_locks where locktype = 'advisory' and not granted`;
+      const [row] = await locked`select count(*)::int as waiting from pg_stat_activity
+          where datname = current_database() and application_name = 'espalier-migrate' and query ilike '%advisory%'`;
       expect(row?.waiting).toBeGreaterThan(0);
     }, 20_000);
     expect(await statusOf('/health/ready')).toBe(503);
