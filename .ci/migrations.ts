@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { checkLivingDatabase } from './living-database.ts';
 
 /**
  * `npm run migrations -- --name=…` writes the next migration with drizzle-kit and takes the schema out of it: drizzle-kit
- * always writes "public" in foreign keys, and the tables may be in another schema. With `--check` it only looks.
+ * always writes "public" in foreign keys, and the tables may be in another schema. With `--check` it only looks, also
+ * for what would stop a database that is being worked on.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -35,6 +37,10 @@ if (args.includes('--check')) {
     console.error(
       `migrations/${name} names the schema "public": leave it out, the tables may be in another one`,
     );
+    process.exitCode = 1;
+  }
+  for (const fault of checkLivingDatabase(new Map(files().map((name) => [name, textOf(name)])))) {
+    console.error(fault);
     process.exitCode = 1;
   }
 } else {
