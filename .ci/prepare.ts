@@ -134,11 +134,11 @@ export function readStatements(
 const undeterminedType = '42P18';
 
 /** Utility statements cannot be prepared: they are run, in a transaction that is rolled back. */
-const utility = /^\s*(?:create|drop|set|lock|analyze|alter|truncate)\b/i;
-const temporary = /^\s*create temp/i;
-const unprepared = /^\s*(?:declare|fetch|close|listen|notify|vacuum|show|begin|commit|reset)\b/i;
+export const utility = /^\s*(?:create|drop|set|lock|analyze|alter|truncate)\b/i;
+export const temporary = /^\s*create temp/i;
+export const unprepared = /^\s*(?:declare|fetch|close|listen|notify|vacuum|show|begin|commit|reset)\b/i;
 
-const selectOf = (text: string): string => {
+export const selectOf = (text: string): string => {
   const inner = /^\s*copy\s*\(([\s\S]*)\)\s*to\s/i.exec(text)?.[1];
   if (inner !== undefined) return inner;
   const [, table, columns] = /^\s*copy\s+([\w.]+)\s*\(([^)]*)\)\s*(?:from|to)\b/i.exec(text) ?? [];
