@@ -33,8 +33,9 @@ export interface GatewayProcess {
 export async function startProcess(
   environment: Record<string, string>,
   command = 'serve',
+  entry = command === 'serve' ? gatewayProgram() : program(),
 ): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [command === 'serve' ? gatewayProgram() : program(), command], {
+  const child = spawn(process.execPath, [entry, command], {
     env: { ...ownEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -101,6 +102,8 @@ export interface SceneOptions {
   /** What the gateway finds when it starts; by default a database with today's schema and nothing in it. */
   readonly database?: (world: World) => Promise<TestDatabase>;
   readonly environment?: Record<string, string>;
+  /** The command line that the first gateway is; default: this checkout's. */
+  readonly entry?: string;
 }
 
 /** Fast enough for a test, otherwise the defaults. */
@@ -144,7 +147,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   // The self-test of the fast lane has its own cases (src/runtime/lane/self-test.test.ts).
   mkdirSync(environment.ESPALIER_DATA_DIR, { mode: 0o700 });
   verdictIn(environment.ESPALIER_DATA_DIR).pass(process.versions.node);
-  let gateway = await startProcess(environment);
+  let gateway = await startProcess(environment, 'serve', options.entry);
   const trust = read(join(dir, 'data', 'tls.crt'));
   for (const instance of world.instances.values()) instance.webhooks.trust(trust);
   for (const { settings } of world.clouds) settings.browserTrustPem = trust;
