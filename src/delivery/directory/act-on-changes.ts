@@ -39,7 +39,7 @@ export interface ActOptions {
   /** The connector's token: it may read what an object id stands for. */
   readonly graphToken: (tenant: Tenant) => Promise<{ ok: true; accessToken: string } | AccessFailure>;
   readonly timeoutMs: number;
-  /** Before a change whose object Graph would not tell is tried again, seconds. */
+  /** Before a change that could not be acted on is tried again, seconds. */
   readonly retrySeconds: (attempts: number) => number;
 }
 
@@ -207,11 +207,9 @@ async function putOff(
   });
 }
 
-async function act(tenant: Tenant, options: ActOptions): Promise<void> {
+async function actOn(tenant: Tenant, rows: readonly LeasedChange[], options: ActOptions): Promise<void> {
   const { log, sql } = options;
   const { tenantId } = tenant;
-  const rows = await leaseDirectoryChanges(sql, tenantId, Math.min(idsTogether, changeBatch));
-  if (rows.length === 0) return;
   // A tenant that leaves, or is not connected yet, has everything reported anew when it is connected.
   if (tenant.connectionState !== 'connected')
     return inTransaction(sql, (tx) => settleDirectoryChanges(tx, tenantId, rows));
@@ -244,6 +242,31 @@ async function act(tenant: Tenant, options: ActOptions): Promise<void> {
   if (!answer.ok) await putOff(tenant, askable, answer.detail, options);
   const due = new Set(markings.flatMap(({ deviceIds }) => deviceIds)).size;
   log.info('directory.changed', { tenantId, changes: rows.length, devices: due, whole: whole.length > 0 });
+}
+
+/** Rows whose work threw would wait for the end of their lease, minutes after the database answers again. */
+async function giveBack(
+  tenantId: string,
+  rows: readonly LeasedChange[],
+  { log, retrySeconds, sql }: ActOptions,
+): Promise<void> {
+  const seconds = retrySeconds(Math.max(...rows.map((row) => row.attempts)));
+  await inTransaction(sql, (tx) => putOffDirectoryChanges(tx, tenantId, rows, seconds)).catch(
+    // The lease runs out by itself.
+    (error: unknown) => log.warn('directory.not-given-back', { tenantId, error }),
+  );
+}
+
+async function act(tenant: Tenant, options: ActOptions): Promise<void> {
+  const { tenantId } = tenant;
+  const rows = await leaseDirectoryChanges(options.sql, tenantId, Math.min(idsTogether, changeBatch));
+  if (rows.length === 0) return;
+  try {
+    await actOn(tenant, rows, options);
+  } catch (error) {
+    await giveBack(tenantId, rows, options);
+    throw error;
+  }
 }
 
 /** Acts on what is due; the runtime calls it every second. One tenant's failure does not keep the others. */
