@@ -55,6 +55,7 @@ export function createSlices(
   start: () => Promise<Delivery>,
   budget: Budget,
   { silentMs, stopMs, wholeMs }: SliceBounds = sliceBounds,
+  now: () => number = monotonicMs,
 ): Slices {
   let delivery: Delivery | undefined;
   let beganAtMs: number | undefined;
@@ -89,7 +90,7 @@ export function createSlices(
   };
   return {
     run: async () => {
-      beganAtMs = monotonicMs();
+      beganAtMs = now();
       try {
         return await slice();
       } finally {
@@ -100,7 +101,7 @@ export function createSlices(
       woken = true;
       delivery?.wake();
       // The platform may have ended an event without a word.
-      return beganAtMs !== undefined && monotonicMs() - beganAtMs < wholeMs;
+      return beganAtMs !== undefined && now() - beganAtMs < wholeMs;
     },
     delivering: () => delivery !== undefined,
   };
