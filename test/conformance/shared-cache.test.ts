@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { createPlatformCache } from '../../src/runtime/worker/shared-cache.ts';
 import { memorySharedCache } from '../harness/memory-shared-cache.ts';
+import { bundleWorker } from './bundles.ts';
 import { describeSharedCache } from './shared-cache.conformance.ts';
-import { bundleWorker, startWorker } from './workerd.ts';
+import { startWorker } from './workerd.ts';
 
 const fails = (error: unknown): void => {
   throw error;

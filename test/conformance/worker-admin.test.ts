@@ -8,7 +8,8 @@ import { addOperator, tokenOf } from '../harness/entra-operator.ts';
 import { bootstrapKey } from '../harness/gateway.ts';
 import { call } from '../harness/http.ts';
 import { hasPgbouncer, type Pgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
-import { bundleWorker, type RunningWorker, startWorker, type WorkerCall } from './workerd.ts';
+import { bundleWorker } from './bundles.ts';
+import { type RunningWorker, startWorker, type WorkerCall } from './workerd.ts';
 
 /** The admin API, the console and sign-in as the second Worker, beside the one of the data plane. */
 

@@ -14,8 +14,9 @@ import {
   webhookBody,
 } from '../harness/gateway.ts';
 import { hasPgbouncer, type Pgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
+import { bundleWorker } from './bundles.ts';
 import { bindingsLike } from './worker-scene.ts';
-import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+import { type RunningWorker, startWorker } from './workerd.ts';
 
 /**
  * Delivery by Durable Objects on workerd, through a Hyperdrive binding and a pooler that gives each transaction another

@@ -9,7 +9,8 @@ import { clientSecretOf, createWorld, type World } from '../../src/simulator/wor
 import { secretAssociation } from '../../src/store/instances/secret.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { callerToken, type Scene } from '../harness/gateway.ts';
-import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+import { bundleWorker } from './bundles.ts';
+import { type RunningWorker, startWorker } from './workerd.ts';
 
 interface StartOptions
   extends Pick<Parameters<typeof startWorker>[0], 'keptIn' | 'rates' | 'twins' | 'which'> {

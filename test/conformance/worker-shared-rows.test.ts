@@ -18,9 +18,10 @@ import {
   type Scene,
   startScene,
 } from '../harness/gateway.ts';
+import { bundleWorker } from './bundles.ts';
 import { createFlightCounter } from './flights.ts';
 import { bindingsLike, openWorkerScene, publicUrl, type WorkerScene } from './worker-scene.ts';
-import { bundleWorker, type RunningWorker, startWorker, type WorkerAnswer } from './workerd.ts';
+import { type RunningWorker, startWorker, type WorkerAnswer } from './workerd.ts';
 
 /** What isolates of a data centre share through the Cache API: an isolate that has seen nothing yet serves from it. */
 

@@ -12,8 +12,9 @@ import {
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { bundleWorker } from './bundles.ts';
 import { type Collector, type SentPoint, type SentSpan, startCollector } from './collector.ts';
-import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+import { type RunningWorker, startWorker } from './workerd.ts';
 
 /**
  * Traces and metrics of Workers on workerd, as a collector decodes them, beside those of a Node process that was asked

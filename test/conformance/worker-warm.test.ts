@@ -12,8 +12,9 @@ import {
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { bundleWorker } from './bundles.ts';
 import { bindingsLike, openWorkerScene, type WorkerScene } from './worker-scene.ts';
-import { bundleWorker, type RunningWorker, startWorker } from './workerd.ts';
+import { type RunningWorker, startWorker } from './workerd.ts';
 
 /** What Workers remember, and how they hear that it does not hold any more. */
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle, workers } from '../../.ci/worker-bundles.ts';
+import { workers } from '../../.ci/worker-bundles.ts';
 import type { DelivererState } from '../../src/runtime/worker/deliverer.ts';
 import type { Directory } from '../../src/runtime/worker/directory-port.ts';
 import type { Bucket } from '../../src/runtime/worker/snapshot/vault.ts';
@@ -55,10 +55,6 @@ export interface RunningWorker {
   output(): string;
   close(): Promise<void>;
 }
-
-/** The bundle's text, as it would be deployed. */
-export const bundleWorker = async (which: keyof typeof workers = 'data'): Promise<string> =>
-  (await bundle(which)).text;
 
 /** The flags that the deployed Worker has, so that the test runs on the same platform. */
 function compatibility(): { date: string; flags: string[] } {

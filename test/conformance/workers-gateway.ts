@@ -14,9 +14,10 @@ import { workers } from '../../.ci/worker-bundles.ts';
 import { developmentCertificate } from '../../src/runtime/node-certificate.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { bundleWorker } from './bundles.ts';
 import { handTo, listenOn } from './front.ts';
 import { measuredVariable, watchMemory } from './memory.ts';
-import { bundleWorker, type DelivererStub, objectNamed, openWorkerd } from './workerd.ts';
+import { type DelivererStub, objectNamed, openWorkerd } from './workerd.ts';
 
 /** Of the process, and not of the Workers. */
 const ofListeners =
@@ -59,18 +60,12 @@ function clientCertificates(): TlsOptions {
   return file === undefined ? {} : { ca: readFileSync(file), requestCert: true, rejectUnauthorized: false };
 }
 
-/** A run of tests has them bundled once. */
-const bundleOf = async (which: 'data' | 'admin'): Promise<string> =>
-  process.env.TESTED_BUNDLES === undefined
-    ? bundleWorker(which)
-    : readFileSync(join(process.env.TESTED_BUNDLES, workers[which].file), 'utf8');
-
 async function start() {
   const measured = process.env[measuredVariable];
   const dataDir = resolve(required('ESPALIER_DATA_DIR'));
   const publicUrl = required('ESPALIER_PUBLIC_URL');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const bundling = Promise.all((['data', 'admin'] as const).map(bundleOf));
+  const bundling = Promise.all((['data', 'admin'] as const).map(bundleWorker));
   bundling.catch(() => undefined);
   const embedded =
     process.env.DATABASE_URL === undefined

@@ -1,8 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { workers } from '../../.ci/worker-bundles.ts';
-import { bundleWorker } from '../conformance/workerd.ts';
+import { bundleInto } from '../conformance/bundles.ts';
 import type { GatewayProgram } from './gateways.ts';
 import { shards } from './plan.ts';
 
@@ -12,8 +11,7 @@ const gateway = fileURLToPath(new URL('../conformance/workers-gateway.ts', impor
 export async function workersGateway(dir: string): Promise<GatewayProgram> {
   const bundles = join(dir, 'bundles');
   mkdirSync(bundles);
-  for (const which of ['data', 'admin'] as const)
-    writeFileSync(join(bundles, workers[which].file), await bundleWorker(which));
+  for (const which of ['data', 'admin'] as const) await bundleInto(bundles, which);
   return {
     args: [gateway],
     environment: { TESTED_BUNDLES: bundles, ESPALIER_SHARDS: String(shards) },

@@ -26,6 +26,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
   // Inherited by the workers, and handed on by ownEnvironment.
   process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');
+  const bundles = mkdtempSync(join(tmpdir(), 'espalier-bundles-'));
+  process.env.TESTED_BUNDLES = bundles;
   const joined = mkdtempSync(join(packages, '.espalier-tests-'));
   process.env.ESPALIER_TESTED_PROGRAM = await joinProgram(joined);
   // Nobody needs these databases after a crash: with fsync, dropping one takes over a second.
@@ -42,6 +44,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide('databaseServer', server.url);
   return async () => {
     await server.stop();
-    for (const made of [dir, joined]) rmSync(made, { recursive: true, force: true });
+    for (const made of [dir, joined, bundles]) rmSync(made, { recursive: true, force: true });
   };
 }
