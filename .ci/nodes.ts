@@ -13,22 +13,34 @@ const root = join(import.meta.dirname, '..');
 /** The newest release of the npm package `node`. */
 const newest = '26.10.0';
 
-const tests = [
-  'src/outbound/',
-  'src/runtime/lane/',
-  'test/conformance/upstream.test.ts',
+/** Tests of the way that `ESPALIER_TESTED_SOCKETS` names (test/harness/sockets.ts). */
+const ofOneWay = [
+  'src/outbound/node-upstream',
+  'src/outbound/upstream-circuit.test.ts',
   'test/system/fast-lane.test.ts',
-  'test/system/lane-modes.test.ts',
   'test/system/forwarding.test.ts',
   'test/system/intake.test.ts',
   'test/system/connections.test.ts',
+];
+
+/** These take every way by themselves, or none: one round on each Node says all. */
+const ofEveryWay = [
+  'src/outbound/',
+  'src/runtime/lane/',
+  'test/conformance/upstream.test.ts',
+  'test/system/lane-modes.test.ts',
   'test/system/pipelining.test.ts',
 ];
 
-/** Of these, the ones that start whole gateways: without a lane nothing else is different. */
+/** Of the first, the ones that start whole gateways: without a lane nothing else is different. */
 const ofGateways = ['test/system/forwarding.test.ts', 'test/system/intake.test.ts'];
 
 type Way = 'internals' | 'public' | 'off';
+const testsOf: Readonly<Record<Way, readonly string[]>> = {
+  internals: [...ofOneWay, ...ofEveryWay],
+  public: ofOneWay,
+  off: ofGateways,
+};
 const modeNames: Readonly<Record<Way, string>> = {
   internals: "past Node's streams",
   public: 'public streams',
@@ -72,7 +84,7 @@ function run(node: string, version: string, way: Way): Round {
       // They wait more than they work.
       '--maxWorkers=4',
       ...['--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
-      ...(way === 'off' ? ofGateways : tests),
+      ...testsOf[way],
     ],
     { cwd: root, stdio: 'inherit', env: { ...process.env, NO_COLOR: '1', ESPALIER_TESTED_SOCKETS: way } },
   );
