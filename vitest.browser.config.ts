@@ -4,7 +4,7 @@ import { browserPath } from './test/harness/chromium.ts';
 if (browserPath === undefined && process.env.CI !== 'true')
   process.stderr.write('No chromium is installed: the tests in a real browser are skipped.\n');
 
-/** `npm run test:browser`: the pages in a real browser, one file after the other. */
+/** `npm run test:browser`: the pages in a real browser. Each file has its own, and waits for pages half of its time. */
 export default defineConfig({
   test: {
     name: 'browser',
@@ -13,7 +13,7 @@ export default defineConfig({
     globalSetup: ['test/harness/postgres.setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 1,
+    maxWorkers: 2,
     expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -1,41 +1,103 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
+const named = (folder: string, names: readonly string[]): string[] =>
+  names.map((name) => `test/${folder}/${name}.test.ts`);
+
+/** They hold answers to a bound by the clock, and so run with fewer beside them, after all others. */
+const timed = [
+  ...named('conformance', ['worker-shared-rows', 'worker-warm', 'worker-outage', 'worker-hang']),
+  ...named('system', [
+    'outage',
+    'static-stability',
+    'breaker',
+    'fair-intake',
+    'overload',
+    'fair-operators',
+    'snapshot-age',
+    'fair-calls',
+    'gauges',
+  ]),
+];
+
 /** Files of half a minute, longest first. One of them that began last would run alone in the end. */
 const longest = [
-  'conformance/worker-delivery',
-  'conformance/worker-snapshot',
-  ...[
+  ...timed,
+  ...named('conformance', ['worker-delivery']),
+  ...named('system', [
     'polling',
-    'connections',
-    'pipelining',
-    'outage',
-    'start',
-    'notifications',
-    'refused-tokens',
-    'doctor',
-    'connection',
+    'check-ins',
     'import-export',
-    'doctor-service-down',
+    'static-stability-safety',
+    'doctor',
+    'deliverer-slice',
+    'processes',
+    'start',
+    'connection',
+    'notifications',
+  ]),
+  ...named('conformance', ['worker-telemetry']),
+  ...named('system', ['package']),
+  ...named('conformance', ['worker-round-trips', 'worker-snapshot']),
+  ...named('system', [
+    'refused-tokens',
     'adversity',
-    'heartbeat',
+    'cli',
+    'doctor-service-down',
     'fast-lane',
-    'package',
+    'operations',
+    'heartbeat',
+    'acme',
     'import-backlog',
-    'breaker',
-  ].map((name) => `system/${name}`),
-].map((name) => `/test/${name}.test.ts`);
+    'apply',
+    'database-settings',
+    'operators-guide',
+    'environment',
+    'pooler',
+    'recovery',
+    'certificate-directory',
+    'pipelining',
+    'entra-errors',
+    'api-isolation',
+    'prometheus',
+    'moves-traffic',
+    'rolling-restart',
+    'api-malformed',
+    'large-pushes',
+    'named-in-bulk',
+    'missed-webhooks',
+    'approvals',
+  ]),
+  'test/simulation/delivery.test.ts',
+  'test/simulation/routes.test.ts',
+  'test/simulation/computers.test.ts',
+];
 
 /** A clean clone has no times of an earlier run, and the size of a file says little of how long it takes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
-      const at = longest.findIndex((name) => moduleId.endsWith(name));
+      const at = longest.findIndex((name) => moduleId.endsWith(`/${name}`));
       return at < 0 ? longest.length : at;
     };
     return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
   }
 }
+
+const inSystem = {
+  environment: 'node',
+  isolate: false,
+  globalSetup: ['test/harness/postgres.setup.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+} as const;
+
+/**
+ * Two cores are the smallest machine the suite runs on, and files wait for more than half of their time. With more than three at
+ * once answers would come later than the timed tests allow.
+ */
+const together = { maxWorkers: 5, sequence: { groupOrder: 0 } } as const;
+const fewTogether = { maxWorkers: 3, sequence: { groupOrder: 1 } } as const;
 
 export default defineConfig({
   test: {
@@ -46,6 +108,7 @@ export default defineConfig({
           include: ['src/**/*.test.ts'],
           environment: 'node',
           isolate: false,
+          ...together,
         },
       },
       {
@@ -53,18 +116,13 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           // In a browser: vitest.browser.config.ts. With an ACME authority: vitest.acme.config.ts.
-          exclude: ['test/browser/**', 'test/acme/**'],
-          environment: 'node',
-          isolate: false,
-          globalSetup: ['test/harness/postgres.setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          exclude: ['test/browser/**', 'test/acme/**', ...timed],
+          ...inSystem,
+          ...together,
         },
       },
+      { test: { name: 'timed', include: timed, ...inSystem, ...fewTogether } },
     ],
-    // Two cores are the smallest machine the suite runs on, and files wait for half of their time. With one more worker
-    // answers would come later than the tests of outages allow.
-    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     reporters: ['default'],
   },

@@ -1,22 +1,24 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { readTree } from '../../.ci/layers.ts';
-import { checkSharedWaits, describeSharedWait } from '../../.ci/shared-waits.ts';
+import { checkSharedWaits, describeSharedWait, type SharedWait } from '../../.ci/shared-waits.ts';
 
 const tree = readTree();
 
-/** The tree with a file changed; each replacement must be there to be made. */
-function changed(file: string, ...replacements: readonly (readonly [string, string])[]): Map<string, string> {
+/** The files with one of them changed; each replacement must be there to be made. */
+function changed(
+  files: ReadonlyMap<string, string>,
+  file: string,
+  ...replacements: readonly (readonly [string, string])[]
+): Map<string, string> {
   const text = replacements.reduce((before, [old, now]) => {
     expect(before, `${file} has ${old}`).toContain(old);
     return before.replace(old, now);
-  }, tree.get(file) ?? '');
-  return new Map(tree).set(file, text);
+  }, files.get(file) ?? '');
+  return new Map(files).set(file, text);
 }
 
-const namesIn = (files: ReadonlyMap<string, string>, file: string): string[] =>
-  checkSharedWaits(files)
-    .filter((wait) => wait.file === file)
-    .map(({ name }) => name);
+const namesIn = (waits: readonly SharedWait[], file: string): string[] =>
+  waits.filter((wait) => wait.file === file).map(({ name }) => name);
 
 /** Names of the waits that the check finds in a file of the data plane whose factory has these lines. */
 const found = (lines: string): string[] => {
@@ -25,7 +27,7 @@ const found = (lines: string): string[] => {
     ['src/runtime/worker.ts', "import '../gateway/pushes.ts';"],
     [file, `export async function createAny() {\n${lines}\n}`],
   ]);
-  return namesIn(files, file);
+  return namesIn(checkSharedWaits(files), file);
 };
 
 test('no request of a Worker waits for what another one began', () => {
@@ -56,53 +58,56 @@ describe('what wedged an isolate before is found when it is put back', () => {
     expect(found('return createKeyedSemaphore(2);')).toEqual(['createKeyedSemaphore']);
   });
 
-  test("the flights of Entra's tokens", () => {
-    const file = 'src/entra/tokens.ts';
-    const flights = changed(
-      file,
-      ['createJoining<TokenResult>(options.sharing)', 'new Map<string, Promise<TokenResult>>()'],
-      [
-        'return flights.once(flight, () => acquire(need, fresh));',
-        `const known = flights.get(flight);
+  describe('in the tree', () => {
+    /** Each in a place of its own: one look at the whole tree, which takes seconds, finds them all. */
+    let waits: readonly SharedWait[];
+    beforeAll(() => {
+      const flights = changed(
+        tree,
+        'src/entra/tokens.ts',
+        ['createJoining<TokenResult>(options.sharing)', 'new Map<string, Promise<TokenResult>>()'],
+        [
+          'return flights.once(flight, () => acquire(need, fresh));',
+          `const known = flights.get(flight);
          if (known !== undefined) return known;
          const started = acquire(need, fresh).finally(() => flights.delete(flight));
          flights.set(flight, started);
          return started;`,
-      ],
-    );
-    expect(namesIn(flights, file)).toEqual(['flights']);
-  });
+        ],
+        ['after(renew(need, cached))', 'void renew(need, cached)'],
+      );
+      const unawaited = changed(
+        flights,
+        'src/runtime/moves.ts',
+        ['parts.after(\n      addTimelines', 'addTimelines'],
+        ['{ error }),\n      ),\n    );', '{ error }),\n      );'],
+      );
+      const twice = changed(unawaited, 'src/jamf/token.ts', [
+        '  const cached = ',
+        "  const others = createJoining<string>('process');\n  const cached = ",
+      ]);
+      const fewer = changed(twice, 'src/runtime/gateway.ts', [
+        'turns: createKeyedSemaphore(notificationsOfTenant)',
+        'turns: undefined',
+      ]);
+      waits = checkSharedWaits(fewer);
+    });
 
-  test('a renewal behind the answer, which would end with its request', () => {
-    const file = 'src/entra/tokens.ts';
-    expect(namesIn(changed(file, ['after(renew(need, cached))', 'void renew(need, cached)']), file)).toEqual([
-      'renew',
-    ]);
-  });
+    test("the flights of Entra's tokens, and a renewal behind the answer, which would end with its request", () => {
+      expect(namesIn(waits, 'src/entra/tokens.ts').sort()).toEqual(['flights', 'renew']);
+    });
 
-  test("the timelines of a move's devices, which nobody waited for", () => {
-    const file = 'src/runtime/moves.ts';
-    const unawaited = changed(
-      file,
-      ['parts.after(\n      addTimelines', 'addTimelines'],
-      ['{ error }),\n      ),\n    );', '{ error }),\n      );'],
-    );
-    expect(namesIn(unawaited, file)).toEqual(['addTimelines']);
-  });
+    test("the timelines of a move's devices, which nobody waited for", () => {
+      expect(namesIn(waits, 'src/runtime/moves.ts')).toEqual(['addTimelines']);
+    });
 
-  test('a place more than is allowed, by a name that is', () => {
-    const file = 'src/jamf/token.ts';
-    const twice = changed(file, [
-      '  const cached = ',
-      "  const others = createJoining<string>('process');\n  const cached = ",
-    ]);
-    expect(namesIn(twice, file)).toContain('createJoining');
-  });
+    test('a place more than is allowed, by a name that is', () => {
+      expect(namesIn(waits, 'src/jamf/token.ts')).toContain('createJoining');
+    });
 
-  test('an allowance for more places than there are', () => {
-    const file = 'src/runtime/gateway.ts';
-    const fewer = changed(file, ['turns: createKeyedSemaphore(notificationsOfTenant)', 'turns: undefined']);
-    expect(namesIn(fewer, file)).toEqual(['createKeyedSemaphore']);
+    test('an allowance for more places than there are', () => {
+      expect(namesIn(waits, 'src/runtime/gateway.ts')).toEqual(['createKeyedSemaphore']);
+    });
   });
 });
 

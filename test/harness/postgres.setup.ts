@@ -19,8 +19,18 @@ declare module 'vitest' {
 
 const packages = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
+interface Shared {
+  readonly url: string;
+  readonly end: () => Promise<void>;
+}
+
+/** Of the run: each project of vitest loads this file for itself. */
+const ofRun = globalThis as typeof globalThis & {
+  espalierTests?: { shared: Promise<Shared>; users: number };
+};
+
 /** One PostgreSQL for the whole run, the embedded one, one place for compiled code, and the command line that tests start. */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
+async function start(): Promise<Shared> {
   const unpatched = driverFault();
   if (unpatched !== undefined) throw new Error(unpatched);
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
@@ -41,9 +51,26 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const template = new URL(server.url);
   template.pathname = `/${templateDatabase}`;
   await migrateDatabase(template.href);
-  project.provide('databaseServer', server.url);
+  return {
+    url: server.url,
+    end: async () => {
+      await server.stop();
+      for (const made of [dir, joined, bundles]) rmSync(made, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The projects have it together, and the last one ends it. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  ofRun.espalierTests ??= { shared: start(), users: 0 };
+  const { espalierTests: run } = ofRun;
+  run.users += 1;
+  const { end, url } = await run.shared;
+  project.provide('databaseServer', url);
   return async () => {
-    await server.stop();
-    for (const made of [dir, joined, bundles]) rmSync(made, { recursive: true, force: true });
+    run.users -= 1;
+    if (run.users > 0) return;
+    delete ofRun.espalierTests;
+    await end();
   };
 }

@@ -156,7 +156,7 @@ describe.concurrent.each([
     await watch(socket).ask();
   });
 
-  it('that bring no request are closed, whatever they do instead', { timeout: 20_000 }, async () => {
+  it('that bring no request are closed, whatever they do instead', async () => {
     const listener = await open({ headMs: 1_500 });
     const silent = await bare(listener);
     const half = await bare(listener);
@@ -188,7 +188,7 @@ describe.concurrent.each([
     expect(user.isClosed()).toBe(false);
   });
 
-  it('of one address are bounded, and go in their order', { timeout: 20_000 }, async () => {
+  it('of one address are bounded, and go in their order', async () => {
     const listener = await open({ perAddress: 4 });
     const busy = await ready(listener);
     busy.socket.write(request('never'));
@@ -216,7 +216,7 @@ describe.concurrent.each([
     expect(busy.isClosed()).toBe(false);
   });
 
-  it('in all are bounded: room is made by the address with most', { timeout: 20_000 }, async () => {
+  it('in all are bounded: room is made by the address with most', async () => {
     const told: unknown[] = [];
     const listener = await open({ inAll: 8, onFull: (what) => told.push(what) });
     const one = await ready(listener, '127.0.0.3');
@@ -238,9 +238,7 @@ describe.concurrent.each([
     expect(told).toMatchObject([{ address: '127.0.0.5', refused: false, open: 8 }]);
   });
 
-  it('with requests under way are never closed for another, which is refused', {
-    timeout: 20_000,
-  }, async () => {
+  it('with requests under way are never closed for another, which is refused', async () => {
     const listener = await open({ inAll: 3 });
     const busy = [await ready(listener), await ready(listener), await ready(listener)];
     for (const { socket } of busy) socket.write(request('never'));
@@ -261,19 +259,19 @@ describe.concurrent.each([
     expect(behind.some((one) => one.isClosed())).toBe(false);
   });
 
-  it('whose caller takes nothing of its answer are closed', { timeout: 20_000 }, async () => {
+  it('whose caller takes nothing of its answer are closed', async () => {
     const listener = await open({ stalledMs: 1_500 });
     const slow = await ready(listener);
     slow.socket.pause();
     slow.socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
     await pause(4_500);
     slow.socket.resume();
-    await eventually(() => expect(slow.isClosed()).toBe(true));
+    await eventually(() => expect(slow.isClosed()).toBe(true), 40_000);
     expect(slow.text().length).toBeLessThan(40_000_000);
     // One that takes it is given all of it, and the connection serves on.
     const quick = await ready(listener);
     quick.socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
-    await eventually(() => expect(quick.text().length).toBeGreaterThan(40_000_000));
+    await eventually(() => expect(quick.text().length).toBeGreaterThan(40_000_000), 40_000);
     await quick.ask();
   });
 
@@ -300,7 +298,7 @@ describe.concurrent.each([
     },
   );
 
-  it('without a request do not hold the end of the listener', { timeout: 20_000 }, async () => {
+  it('without a request do not hold the end of the listener', async () => {
     const listener = await open();
     const silent = await bare(listener);
     const half = await bare(listener);

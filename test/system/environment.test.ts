@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { internalsKnownOf } from '../../src/runtime/lane/node-internals.ts';
 import { createTestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -107,13 +107,18 @@ describe('Node.js', () => {
 });
 
 describe('npm', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('hands %s on to what it runs', async (signal) => {
-    const database = await createTestDatabase();
-    const checkout = ownDir();
+  // One for both: what the first start has compiled need not be compiled again.
+  let checkout: string;
+  beforeAll(() => {
+    checkout = ownDir();
     for (const part of ['src', 'migrations', 'package.json'])
       cpSync(join(root, part), join(checkout, part), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'));
-    mkdirSync(join(checkout, 'data'));
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('hands %s on to what it runs', async (signal) => {
+    const database = await createTestDatabase();
+    const dataDir = ownDir();
     const child = spawn('npm', ['run', '-s', 'espalier', '--', 'serve'], {
       cwd: checkout,
       env: {
@@ -122,7 +127,7 @@ describe('npm', () => {
         DATABASE_URL: database.url,
         ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
         ESPALIER_TLS: 'off',
-        ESPALIER_DATA_DIR: join(checkout, 'data'),
+        ESPALIER_DATA_DIR: dataDir,
         ESPALIER_DATA_LISTEN: '127.0.0.1:0',
         ESPALIER_ADMIN_LISTEN: '127.0.0.1:0',
         ESPALIER_OPS_LISTEN: '127.0.0.1:0',
