@@ -125,7 +125,8 @@ describe('delivery on Workers', () => {
     await eventually(async () => {
       const [waiting] = await scene.database.sql`
         select count(*)::int as count from directory_changes where tenant_id = ${tenantId}`;
-      expect([(await deliverer.state()).scope?.of, waiting]).toEqual([shards, { count: 0 }]);
+      const { scope: woken } = await deliverer.state();
+      expect([woken?.of, waiting], worker.output()).toEqual([shards, { count: 0 }]);
     });
   });
 
@@ -211,7 +212,7 @@ describe('delivery on Workers', () => {
       }, 90_000);
     await turns(2);
     node = await scene.worker();
-    await turns(6);
+    await turns(5);
     for (const { tenantId } of scene.world.tenants) {
       const times = (await turnsOf(tenantId)).map(({ at }) => at.getTime());
       const gaps = times.slice(1).map((at, index) => at - times[index]!);
