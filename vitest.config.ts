@@ -14,6 +14,7 @@ const timed = [
     'fair-intake',
     'overload',
     'fair-operators',
+    'connections',
     'snapshot-age',
     'fair-calls',
     'gauges',
@@ -87,7 +88,7 @@ class LongestFirst extends BaseSequencer {
 const inSystem = {
   environment: 'node',
   isolate: false,
-  globalSetup: ['test/harness/postgres.setup.ts'],
+  globalSetup: 'test/harness/postgres.setup.ts',
   testTimeout: 60_000,
   hookTimeout: 60_000,
 } as const;
