@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const named = (folder: string, names: readonly string[]): string[] =>
   names.map((name) => `test/${folder}/${name}.test.ts`);
 
-/** They hold answers to a bound by the clock, and so run with fewer beside them, after all others. */
+/** They hold answers, or what notices a process that ends, to a bound by the clock, and so run with fewer beside them, after all others. */
 const timed = [
   ...named('conformance', ['worker-shared-rows', 'worker-warm', 'worker-outage', 'worker-hang']),
   ...named('system', [
@@ -13,6 +13,7 @@ const timed = [
     'breaker',
     'fair-intake',
     'overload',
+    'rolling-restart',
     'fair-operators',
     'connections',
     'snapshot-age',
@@ -62,7 +63,6 @@ const longest = [
     'api-isolation',
     'prometheus',
     'moves-traffic',
-    'rolling-restart',
     'api-malformed',
     'large-pushes',
     'named-in-bulk',

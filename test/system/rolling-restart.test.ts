@@ -22,6 +22,8 @@ const callsPerSecond = Number(process.env.ESPALIER_ROLLING_RATE ?? 500);
 const rounds = Number(process.env.ESPALIER_ROLLING_ROUNDS ?? 1);
 const atOnce = 64;
 const tickMs = 20;
+/** For as many calls as are aimed at in a second: a busy machine bears a small part of them. */
+const patienceMs = 60_000;
 
 interface Ports {
   readonly data: number;
@@ -169,15 +171,18 @@ describe.skipIf(!hasHaproxy() && process.env.CI === undefined)(
     it('fails none of them', async () => {
       const load = startCalls(front, calls);
       const from = performance.now();
-      await eventually(() => expect(load.sent()).toBeGreaterThan(callsPerSecond));
+      await eventually(() => expect(load.sent()).toBeGreaterThan(callsPerSecond), patienceMs);
       for (let round = 0; round < rounds; round += 1)
         for (const [index, one] of running.entries()) {
           expect(await one.gateway.stop()).toBe(0);
           one.gateway = await startProcess(one.environment);
           const up = (): number => balancer.output().split(`gateways/gateway${index} is UP`).length - 1;
-          await eventually(() => expect([up(), balancer.output()]).toEqual([round + 1, balancer.output()]));
+          await eventually(
+            () => expect([up(), balancer.output()]).toEqual([round + 1, balancer.output()]),
+            patienceMs,
+          );
           const before = load.sent();
-          await eventually(() => expect(load.sent()).toBeGreaterThan(before + callsPerSecond));
+          await eventually(() => expect(load.sent()).toBeGreaterThan(before + callsPerSecond), patienceMs);
         }
       await load.stop();
       const perSecond = Math.round(load.sent() / ((performance.now() - from) / 1_000));
