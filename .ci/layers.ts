@@ -30,6 +30,7 @@ const floors: Readonly<Record<string, number>> = {
   admin: 4,
   console: 4,
   acme: 3,
+  alerts: 3,
   connection: 3,
   delivery: 3,
   forwarding: 3,
@@ -72,6 +73,9 @@ const sideways: readonly { readonly from: string; readonly to: string; readonly 
     to: 'gateway',
     reason: 'its pages are bounded, framed and worded as those of other listeners',
   },
+  { from: 'alerts', to: 'acme/failure.ts', reason: 'what needs a person is told with its remedy' },
+  { from: 'alerts', to: 'delivery/causes.ts', reason: 'what needs a person is told with its remedy' },
+  { from: 'alerts', to: 'delivery/stage/backoff.ts', reason: 'every target is tried again by one rule' },
   {
     from: 'graph',
     to: 'entra/clouds.ts',

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
 import type { Confirmed } from '../connection/confirm.ts';
 import type { ConfirmObserver } from '../connection/confirm-progress.ts';
 import type { MigrationResult } from '../connection/migrate.ts';
@@ -24,7 +25,6 @@ import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { EntraOperators } from './operators/entra-settings.ts';
-import type { ExpiringCertificate } from './overview/expiring-certificate.ts';
 import type { EffectiveSetting } from './settings/effective-setting.ts';
 import type { OneTimeLink } from './sign-in/one-time-link.ts';
 

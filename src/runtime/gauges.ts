@@ -1,4 +1,4 @@
-import type { ExpiringCertificate } from '../admin/overview/expiring-certificate.ts';
+import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
 import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { type AcmeNameState, readNameStates } from '../store/acme.ts';

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { ExpiringCertificate } from '../admin/overview/expiring-certificate.ts';
+import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
 import { applicationExpiry } from './certificate-expiry.ts';
 import { readPart } from './node-certificate.ts';
 import type { PresentedCertificate } from './node-certificate-source.ts';

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Attention, attentionKinds } from '../../src/admin/overview/attention.ts';
-import type { TenantRow } from '../../src/admin/overview/attention-rows.ts';
-import * as words from '../../src/admin/overview/attention-words.ts';
+import { type Attention, attentionKinds } from '../../src/alerts/attention.ts';
+import type { TenantRow } from '../../src/alerts/attention-rows.ts';
+import * as words from '../../src/alerts/attention-words.ts';
 import { pages } from '../../src/console/pages/all.ts';
 
 /** What needs a person leads to a page on which it is done: each address that the overview gives is a page's. */
@@ -78,7 +78,7 @@ describe('the overview', () => {
   });
 
   it('gives no address that is written elsewhere', () => {
-    const folder = new URL('../../src/admin/overview/', import.meta.url);
+    const folder = new URL('../../src/alerts/', import.meta.url);
     const writers = readdirSync(folder).filter((file) =>
       /href: [`'"]/.test(readFileSync(new URL(file, folder), 'utf8')),
     );

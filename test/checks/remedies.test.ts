@@ -15,6 +15,7 @@ const folders = [
   'jamf',
   'routing',
   'admin/overview',
+  'alerts',
   'cli/doctor',
 ];
 const files = folders

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readTenantPage } from '../../src/admin/overview/tenant-page.ts';
 import {
   readExpiringInstanceKeys,
   readFailed,
   readInstances,
   readTenants,
-} from '../../src/admin/overview/attention-rows.ts';
-import { readTenantPage } from '../../src/admin/overview/tenant-page.ts';
+} from '../../src/alerts/attention-rows.ts';
 import { countSealed } from '../../src/connection/reseal.ts';
 import { readBacklogCauses } from '../../src/delivery/computers/backlog.ts';
 import { readInstanceStates } from '../../src/runtime/gauges.ts';

@@ -1,22 +1,8 @@
 import { z } from '@hono/zod-openapi';
+import { type Attention, attentionKinds } from '../../alerts/attention.ts';
 import { instantOrNull } from '../schemas.ts';
 
-/** An entry is one thing of one tenant that needs a person: who has to act, since when, and what ends it. */
-
-/** Kinds in the order of the list: what stops everything comes first, what is only waiting last. */
-export const attentionKinds = [
-  'tenant-held',
-  'tenant-terminated',
-  'approval-waiting',
-  'instance-unreachable',
-  'reports-failed',
-  'permission-drift',
-  'certificate-not-renewed',
-  'credential-expiring',
-  'connection-unfinished',
-  'paused',
-] as const;
-export type AttentionKind = (typeof attentionKinds)[number];
+/** What needs a person, as the API shows it. */
 
 export const attention = z
   .object({
@@ -39,12 +25,4 @@ export const attention = z
       href: z.string().openapi({ description: 'The page of the console on this listener' }),
     }),
   })
-  .openapi('Attention');
-export type Attention = z.infer<typeof attention>;
-
-const rank = new Map<string, number>(attentionKinds.map((kind, index) => [kind, index]));
-const sinceMs = ({ since }: Attention): number => (since === null ? 0 : Date.parse(since));
-
-/** Orders entries by kind, then the oldest first. */
-export const byUrgency = (a: Attention, b: Attention): number =>
-  (rank.get(a.kind) ?? 0) - (rank.get(b.kind) ?? 0) || sinceMs(a) - sinceMs(b);
+  .openapi('Attention') satisfies z.ZodType<Attention>;

@@ -1,9 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { attentionKinds } from '../../alerts/attention.ts';
 import { attentionShown } from '../../limits.ts';
 import type { AdminApp, AdminServices, Operator } from '../context.ts';
 import { tagOf } from '../entity-tags.ts';
 import { commonProblems, instantOrNull, iso, jsonAnswer, paging } from '../schemas.ts';
-import { attention, attentionKinds } from './attention.ts';
+import { attention } from './attention.ts';
 import { createKept } from './kept.ts';
 import { createAttention, scopeOf } from './read-attention.ts';
 import { readTenantPage } from './tenant-page.ts';

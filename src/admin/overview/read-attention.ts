@@ -1,26 +1,12 @@
-import { credentialWarnMs } from '../../limits.ts';
-import { readNameStates } from '../../store/acme.ts';
+import { type Attention, byUrgency } from '../../alerts/attention.ts';
+import {
+  certificatesAttention,
+  readAcmeAttention,
+  readApiKeysAttention,
+  readTenantsAttention,
+} from '../../alerts/read-attention.ts';
 import { hasRole } from '../access.ts';
 import type { AdminServices, Operator } from '../context.ts';
-import { type Attention, byUrgency } from './attention.ts';
-import {
-  readExpiringApiKeys,
-  readExpiringInstanceKeys,
-  readFailed,
-  readInstances,
-  readTenants,
-  readWaitingApprovals,
-} from './attention-rows.ts';
-import {
-  ofAcmeName,
-  ofApiKey,
-  ofApproval,
-  ofCertificate,
-  ofFailed,
-  ofInstance,
-  ofInstanceKey,
-  ofTenant,
-} from './attention-words.ts';
 import { createKept } from './kept.ts';
 
 /**
@@ -30,40 +16,22 @@ import { createKept } from './kept.ts';
 
 type Services = Pick<AdminServices, 'acme' | 'sql' | 'certificateExpiry' | 'sharing'>;
 
-function certificates({ certificateExpiry }: Services): Attention[] {
-  return certificateExpiry()
-    .filter(({ seconds }) => seconds * 1_000 < credentialWarnMs)
-    .map((one) => ofCertificate(one, new Date(Date.now() + one.seconds * 1_000)));
-}
-
-/** Certificates by ACME that the last try did not bring. */
-const readAcme = async ({ acme, sql }: Services) =>
-  acme === undefined ? [] : (await readNameStates(sql, acme)).filter(({ lastError }) => lastError !== null);
-
 /** `tenantIds` undefined: every tenant. */
 async function read(
-  services: Services,
+  { acme, certificateExpiry, sql }: Services,
   { seesKeys, tenantIds }: { readonly tenantIds: readonly string[] | undefined; readonly seesKeys: boolean },
 ): Promise<readonly Attention[]> {
-  const { sql } = services;
-  const [tenants, instances, failed, keys, approvals, apiKeys, acme] = await Promise.all([
-    readTenants(sql, tenantIds),
-    readInstances(sql, tenantIds),
-    readFailed(sql, tenantIds),
-    readExpiringInstanceKeys(sql, tenantIds),
-    readWaitingApprovals(sql, tenantIds),
-    seesKeys ? readExpiringApiKeys(sql) : [],
-    tenantIds === undefined ? readAcme(services) : [],
+  const seesGateway = tenantIds === undefined;
+  const [ofTenants, apiKeys, acmeNames] = await Promise.all([
+    readTenantsAttention(sql, tenantIds),
+    seesKeys ? readApiKeysAttention(sql) : [],
+    seesGateway ? readAcmeAttention(sql, acme) : [],
   ]);
   return [
-    ...tenants.flatMap(ofTenant),
-    ...instances.map(ofInstance),
-    ...failed.map(ofFailed),
-    ...keys.map(ofInstanceKey),
-    ...approvals.map(ofApproval),
-    ...apiKeys.map(ofApiKey),
-    ...acme.map(ofAcmeName),
-    ...(tenantIds === undefined ? certificates(services) : []),
+    ...ofTenants.attention,
+    ...apiKeys,
+    ...acmeNames,
+    ...(seesGateway ? certificatesAttention(certificateExpiry) : []),
   ].sort(byUrgency);
 }
 

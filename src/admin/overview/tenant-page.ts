@@ -1,7 +1,7 @@
+import type { Scope } from '../../alerts/attention-rows.ts';
 import { backlogCounted } from '../../limits.ts';
 import type { Sql } from '../../store/database.ts';
 import type { ConnectionState } from '../../store/row-types.ts';
-import type { Scope } from './attention-rows.ts';
 
 /** A page of tenants with what waits of each. */
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { ExpiringCertificate } from '../../admin/overview/expiring-certificate.ts';
+import type { ExpiringCertificate } from '../../alerts/expiring-certificate.ts';
 import { applicationExpiry } from '../certificate-expiry.ts';
 import type { Config } from '../config.ts';
 import { type WorkerBindings, workerEnvironment } from './config.ts';

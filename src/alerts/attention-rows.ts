@@ -3,9 +3,9 @@
  * so many of a tenant, everything else from tables with a row for each tenant, instance or key.
  */
 
-import { attentionOfKind, attentionReports, credentialWarnMs } from '../../limits.ts';
-import type { Sql } from '../../store/database.ts';
-import type { ConnectionState, Hold, PermissionSummary } from '../../store/row-types.ts';
+import { attentionOfKind, attentionReports, credentialWarnMs } from '../limits.ts';
+import type { Sql } from '../store/database.ts';
+import type { ConnectionState, Hold, PermissionSummary } from '../store/row-types.ts';
 
 /** undefined: every tenant. */
 export type Scope = readonly string[] | undefined;

@@ -1,8 +1,8 @@
 /** Says what was read in words, with what ends it and where. Pure. */
 
-import { remedyOf as remedyOfAcme } from '../../acme/failure.ts';
-import { ownerOf, remedyOf } from '../../delivery/causes.ts';
-import type { AcmeNameState } from '../../store/acme.ts';
+import { remedyOf as remedyOfAcme } from '../acme/failure.ts';
+import { ownerOf, remedyOf } from '../delivery/causes.ts';
+import type { AcmeNameState } from '../store/acme.ts';
 import type { Attention, AttentionKind } from './attention.ts';
 import type { ExpiringKey, FailedRow, InstanceRow, TenantRow, WaitingApproval } from './attention-rows.ts';
 import type { ExpiringCertificate } from './expiring-certificate.ts';
