@@ -436,6 +436,30 @@ export const attentionReports = 500;
 export const backlogCounted = 1_000;
 /** A key or certificate that runs out is told of so long before, and a key also after. */
 export const credentialWarnMs = 30 * 24 * 3_600_000;
+/** Tenants whose needs are surveyed at once for alerts; surveys in a row that miss an alert which is then resolved. */
+export const alertSurveyTenants = 200;
+export const alertMissedSurveys = 3;
+/** A resolved alert is kept so long, so that a target that does not answer for days still hears of its end. */
+export const alertKeptMs = 7 * 24 * 3_600_000;
+/** Targets of one tenant, and targets for all tenants; targets that are told at the same time. */
+export const alertTargetsOfTenant = 10;
+export const alertTargetsOfAll = 100;
+export const alertTargetsAtOnce = 32;
+/** A target has so long for a connection and an answer, which its lease covers; one that is slower than this has one message a turn. */
+export const alertTimeoutMs = 10_000;
+export const alertSlowMs = 1_000;
+export const alertLeaseMs = 45_000;
+/** Messages to a target before others have their turn; alerts of a message, and those of them that a chat shows. */
+export const alertMessagesOfTurn = 10;
+export const alertsOfMessage = 100;
+export const alertsShown = 20;
+/** Entries of the history in a message, and about how many characters they may have. */
+export const alertHistoryEntries = 100;
+export const alertHistoryCharacters = 200_000;
+/** A target that took nothing for so long, in so many tries, is given up; after this long it is a need of its own. */
+export const alertGiveUpMs = 5 * 24 * 3_600_000;
+export const alertGiveUpAttempts = 20;
+export const alertFailingMs = 15 * 60_000;
 /** Longer than any name or id that is searched for; results of one kind. */
 export const searchCharacters = 200;
 export const searchResults = 20;

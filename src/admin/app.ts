@@ -17,6 +17,8 @@ import type { Log } from '../telemetry/log.ts';
 import { structureFault } from '../untrusted/bounded-json.ts';
 import { addAbout } from './about.ts';
 import { authenticate, hasRole, requireRole, requireTenant } from './access.ts';
+import { addAlertTargets } from './alerts/read-targets.ts';
+import { addAlertTargetWrites } from './alerts/write-targets.ts';
 import { addApiDocs } from './api-docs/api-docs.ts';
 import { addApprovals } from './approvals/approvals.ts';
 import { exceptApproved } from './approvals/approved-request.ts';
@@ -236,6 +238,8 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addReplay(app, services);
   addApiKeys(app, services);
   addOperators(app, services);
+  addAlertTargets(app, services);
+  addAlertTargetWrites(app, services);
   addApprovals(app, services);
   const { bootstrapKey, sealer, sql } = services;
   addApprovalDecisions(app, { bootstrapKey, sealer, sql, log });

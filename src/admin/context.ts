@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
+import type { Posted } from '../alerts/post-message.ts';
 import type { Confirmed } from '../connection/confirm.ts';
 import type { ConfirmObserver } from '../connection/confirm-progress.ts';
 import type { MigrationResult } from '../connection/migrate.ts';
@@ -12,6 +13,7 @@ import type { Pressure } from '../gateway/pressure.ts';
 import type { After, Sharing } from '../joining.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
+import type { AlertTarget } from '../store/alerts/targets.ts';
 import type { ChangeListener } from '../store/change-feed.ts';
 import type { ConsentApplication } from '../store/consents.ts';
 import type { Sql } from '../store/database.ts';
@@ -245,6 +247,8 @@ export interface AdminServices {
   /** undefined: the cloud has no application. */
   readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
   readonly testInstance: (instance: Instance) => Promise<readonly ConfirmStep[]>;
+  /** Sends a test to a target of alerts; one that takes it is told everything again. */
+  readonly testAlertTarget: (target: AlertTarget) => Promise<Posted>;
   /** Routes were written and committed: the processes that remember them are told. */
   readonly routesChanged: () => void;
   /** Tells of what any process changed in the database; is not asked where requests share nothing. */

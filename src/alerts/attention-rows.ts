@@ -3,7 +3,7 @@
  * so many of a tenant, everything else from tables with a row for each tenant, instance or key.
  */
 
-import { attentionOfKind, attentionReports, credentialWarnMs } from '../limits.ts';
+import { alertFailingMs, attentionOfKind, attentionReports, credentialWarnMs } from '../limits.ts';
 import type { Sql } from '../store/database.ts';
 import type { ConnectionState, Hold, PermissionSummary } from '../store/row-types.ts';
 
@@ -130,3 +130,20 @@ export const readWaitingApprovals = (sql: Sql, scope: Scope) => sql<WaitingAppro
   where ${scope === undefined ? sql`true` : sql`a.tenant_id = any(${[...scope]}::uuid[])`}
     and a.state = 'waiting' and a.expires_at > now()
   order by a.tenant_id, a.created_at limit ${attentionOfKind}`;
+
+export interface FailingTarget {
+  readonly targetId: string;
+  readonly name: string;
+  readonly lastError: string | null;
+  readonly failingSince: Date | null;
+  readonly givenUpAt: Date | null;
+}
+
+/** Targets of alerts that have taken nothing for a while; of those that are for several tenants all must be of the scope. */
+export const readFailingTargets = (sql: Sql, scope: Scope) => sql<FailingTarget[]>`
+  select target_id as "targetId", name, last_error as "lastError", failing_since as "failingSince",
+    given_up_at as "givenUpAt"
+  from alert_targets
+  where ${scope === undefined ? sql`true` : sql`tenant_ids <@ ${[...scope]}::uuid[]`}
+    and enabled and (given_up_at is not null or failing_since < now() - ${alertFailingMs} * interval '1 millisecond')
+  order by failing_since, target_id limit ${attentionOfKind}`;

@@ -4,7 +4,14 @@ import { remedyOf as remedyOfAcme } from '../acme/failure.ts';
 import { ownerOf, remedyOf } from '../delivery/causes.ts';
 import type { AcmeNameState } from '../store/acme.ts';
 import type { Attention, AttentionKind } from './attention.ts';
-import type { ExpiringKey, FailedRow, InstanceRow, TenantRow, WaitingApproval } from './attention-rows.ts';
+import type {
+  ExpiringKey,
+  FailedRow,
+  FailingTarget,
+  InstanceRow,
+  TenantRow,
+  WaitingApproval,
+} from './attention-rows.ts';
 import type { ExpiringCertificate } from './expiring-certificate.ts';
 
 type Subject = Partial<Pick<Attention, 'tenantId' | 'tenantName' | 'instanceId' | 'instanceName'>>;
@@ -257,3 +264,22 @@ export const ofApproval = (row: WaitingApproval): Attention =>
     count: row.devices,
     action: { label: 'Decide', href: `/approvals/${row.approvalId}` },
   });
+
+/** Words for a target of alerts that does not take them. */
+export const ofFailingTarget = (row: FailingTarget): Attention =>
+  item(
+    'alert-target-failing',
+    {},
+    {
+      cause: row.givenUpAt === null ? 'alert-target-failing' : 'alert-target-given-up',
+      detail:
+        row.givenUpAt === null
+          ? `The target ${row.name} takes no alerts: ${row.lastError ?? 'no answer'}.`
+          : `The target ${row.name} was given up, and hears of nothing any more: ${row.lastError ?? 'no answer'}.`,
+      remedy:
+        'See to it that its address answers, then test the target: a test that arrives lets alerts go on.',
+      owner: 'configuration',
+      since: row.failingSince,
+      action: { label: 'Open the target', href: `/alerts/${row.targetId}` },
+    },
+  );

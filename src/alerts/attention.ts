@@ -9,11 +9,27 @@ export const attentionKinds = [
   'reports-failed',
   'permission-drift',
   'certificate-not-renewed',
+  'alert-target-failing',
   'credential-expiring',
   'connection-unfinished',
   'paused',
 ] as const;
 export type AttentionKind = (typeof attentionKinds)[number];
+
+/** A kind in words, as the console and alerts head an entry. */
+export const attentionNames: Readonly<Record<AttentionKind, string>> = {
+  'tenant-held': 'Delivery held',
+  'tenant-terminated': 'Connection ended by Intune',
+  'approval-waiting': 'Approval waiting',
+  'instance-unreachable': 'Instance unreachable',
+  'reports-failed': 'Reports failed',
+  'permission-drift': 'Permissions changed',
+  'certificate-not-renewed': 'Certificate not renewed',
+  'alert-target-failing': 'Alerts do not arrive',
+  'credential-expiring': 'Key or certificate runs out',
+  'connection-unfinished': 'Connection not finished',
+  paused: 'Paused',
+};
 
 export interface Attention {
   readonly kind: AttentionKind;

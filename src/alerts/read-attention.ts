@@ -11,6 +11,7 @@ import {
   readExpiringApiKeys,
   readExpiringInstanceKeys,
   readFailed,
+  readFailingTargets,
   readInstances,
   readTenants,
   readWaitingApprovals,
@@ -22,6 +23,7 @@ import {
   ofApproval,
   ofCertificate,
   ofFailed,
+  ofFailingTarget,
   ofInstance,
   ofInstanceKey,
   ofTenant,
@@ -58,6 +60,10 @@ export async function readTenantsAttention(sql: Sql, scope: Scope): Promise<Tena
 /** Operators' keys that are about to run out. */
 export const readApiKeysAttention = async (sql: Sql): Promise<readonly Attention[]> =>
   (await readExpiringApiKeys(sql)).map(ofApiKey);
+
+/** Targets of alerts that do not take them. */
+export const readTargetsAttention = async (sql: Sql, scope: Scope): Promise<readonly Attention[]> =>
+  (await readFailingTargets(sql, scope)).map(ofFailingTarget);
 
 /** Authority and names of certificates by ACME; undefined: none comes so. */
 export type AcmeNames = { readonly directory: string; readonly names: readonly string[] } | undefined;

@@ -1,6 +1,7 @@
 import { resealBatch, resealUnopenedLogged } from '../limits.ts';
 import { type Sealer, sealingKeyId } from '../secrets/seal.ts';
 import { acmeKeyAssociation, readSealedAcmeKeys, resealAcmeKey, type SealedAcmeKey } from '../store/acme.ts';
+import { readSealedTargets, resealTarget, targetAssociation } from '../store/alerts/targets.ts';
 import { columns, pick } from '../store/columns.ts';
 import type { Queries, Sql } from '../store/database.ts';
 import { resealSecrets, secretAssociation } from '../store/instances/secret.ts';
@@ -112,6 +113,16 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
       else resealed += await resealAcmeKey(sql, row, made);
     }
   };
+  /** So are the addresses of targets of alerts. */
+  const resealTargets = async (): Promise<void> => {
+    for (const row of await readSealedTargets(sql)) {
+      const { sealed, targetId } = row;
+      if (sealingKeyId(sealed) === sealer.keyIds[0]) continue;
+      const made = await anewFor(sealed, targetAssociation(targetId), { of: 'alert target', targetId });
+      if (made === undefined) notOpened += 1;
+      else resealed += await resealTarget(sql, row, made);
+    }
+  };
   return async () => {
     if (sealer.keyIds.length === 0) return false;
     const rows = await sealedOtherwise(sql, sealer, after);
@@ -125,6 +136,7 @@ export function createReseal({ log, sealer, sql }: ResealOptions): () => Promise
     }
     after = first;
     await resealAcme();
+    await resealTargets();
     if (resealed > 0) log.info('secrets.resealed', { resealed, notOpened });
     resealed = 0;
     notOpened = 0;
@@ -139,7 +151,7 @@ export async function countSealed(sql: Queries): Promise<ReadonlyMap<string, num
     from (
       select api_secret_sealed as sealed from instances union all select application->>'sealed' from tenants
       union all select key_sealed from acme_accounts union all select key_sealed from acme_certificates
-      union all select order_key_sealed from acme_certificates
+      union all select order_key_sealed from acme_certificates union all select sealed from alert_targets
     ) all_sealed
     where sealed is not null group by 1`;
   return new Map(rows.map(({ count, key }) => [key, count]));
@@ -177,10 +189,14 @@ export async function findUnopened(sql: Queries, sealer: Sealer): Promise<readon
     union all
     select tenant_id, null, application->>'sealed' from tenants where application->>'sealed' is not null
     order by 1, 2`;
-  const acmeKeys = await readSealedAcmeKeys(sql);
+  const [acmeKeys, targets] = await Promise.all([readSealedAcmeKeys(sql), readSealedTargets(sql)]);
   const all = [
     ...rows.map((row) => [row.sealed, associationOf(row), describeRow(row)] as const),
     ...acmeKeys.map((key) => [key.sealed, acmeKeyAssociation(key), describeAcmeKey(key)] as const),
+    ...targets.map(
+      ({ sealed, targetId }) =>
+        [sealed, targetAssociation(targetId), `the alert target ${targetId}`] as const,
+    ),
   ];
   const unopened: string[] = [];
   for (const [sealed, associated, what] of all) {

@@ -2,6 +2,7 @@
 
 import { createAdminApp } from '../admin/app.ts';
 import { type AdminApp, type AdminServices, askingPage } from '../admin/context.ts';
+import { testTarget } from '../alerts/test-target.ts';
 import { confirmTenant, testInstance } from '../connection/confirm.ts';
 import { consentApplications, startConnect } from '../connection/consent.ts';
 import { announceInstances, disableTenant, disconnectTenant } from '../connection/lifecycle.ts';
@@ -148,6 +149,7 @@ function adminServices(parts: AdminParts): AdminServices {
     replay: (request) => replayReports({ sql, log }, request),
     continueMove: (key) => workFor(moves, key, moveAnswerMs),
     testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
+    testAlertTarget: (target) => testTarget({ ...parts, adminUrl: parts.config.adminUrl }, target),
     routesChanged: parts.routesChanged,
     onChanges: parts.onChanges,
     ending: parts.ending,

@@ -1,5 +1,8 @@
 /** The recurring work beside the two stages of delivery. */
 
+import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
+import { noteCertificates, surveyAlerts } from '../alerts/survey.ts';
+import { tellTargets } from '../alerts/tell.ts';
 import { monotonicMs } from '../clock.ts';
 import { sendDeprovisions } from '../connection/deprovision.ts';
 import { sendHeartbeats } from '../connection/heartbeat.ts';
@@ -55,6 +58,7 @@ const shadowWriteMs = 1_000;
 /** Retention is counted in days, so a process that lives shorter than this need not trim anything. */
 const trimPollMs = 5 * 60_000;
 const surveyPollMs = 10_000;
+const alertPollMs = 5_000;
 
 export interface BackgroundParts {
   readonly config: Config;
@@ -66,6 +70,8 @@ export interface BackgroundParts {
   readonly gateway: Gateway;
   readonly connection: ConnectionServices;
   readonly moves: MoveWork;
+  /** The certificates that this process has. */
+  readonly certificateExpiry: () => readonly ExpiringCertificate[];
   readonly backoff: Backoff;
   readonly scope?: TenantScope | undefined;
 }
@@ -154,10 +160,29 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),
 ];
 
+function workOfAlerts(parts: BackgroundParts): BackgroundWork[] {
+  const { backoff, certificateExpiry, config, log, metrics, sealer, send, sql } = parts;
+  const periodMs = config.alertSeconds * 1_000;
+  const everyMs = Math.min(alertPollMs, periodMs / 2);
+  const survey = { sql, certificateExpiry, periodMs, acme: config.acme };
+  const telling = {
+    ...{ sql, send, sealer, log, backoff },
+    adminUrl: config.adminUrl,
+    restSeconds: everyMs / 1_000,
+    onPosted: metrics.alertMessage,
+  };
+  return [
+    ofAll(everyMs, 'alerts.survey', () => surveyAlerts(survey)),
+    ofAll(periodMs, 'alerts.certificates', () => noteCertificates(survey)),
+    ofAll(everyMs, 'alerts.tell', () => tellTargets(telling)),
+  ];
+}
+
 /** What some of it has found out lives as long as the list. */
 export const backgroundWorks = (parts: BackgroundParts): readonly BackgroundWork[] => [
   ...workOfConnection(parts),
   ...workOfDirectory(parts),
   ...workOfRouting(parts),
   ...workOfAdmin(parts),
+  ...workOfAlerts(parts),
 ];

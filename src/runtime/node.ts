@@ -498,7 +498,7 @@ type Delivering = Pick<Delivery, 'stop'>;
 /** Delivers, and keeps the snapshot: everything that only goes with the database. */
 async function deliver(composed: Composed, awayMs: number): Promise<Delivering> {
   const { acme, changes, connection, found, gateway, log, moves, notifications, outbound } = composed;
-  const { preparing, relaxed, sealer, snapshot, sql, started } = composed;
+  const { certificateExpiry, preparing, relaxed, sealer, snapshot, sql, started } = composed;
   const { signal } = preparing;
   const { config, listeners, metrics } = started;
   if (!found.ready && listeners) {
@@ -508,7 +508,10 @@ async function deliver(composed: Composed, awayMs: number): Promise<Delivering> 
   await acme?.start();
   const { send } = outbound;
   const { member } = composed.options;
-  const parts = { config, sql, send, sealer, log, metrics, gateway, connection, moves };
+  const parts = {
+    ...{ config, sql, send, sealer, log, metrics, gateway, connection, moves },
+    certificateExpiry,
+  };
   const memory = createDeliveryMemory(parts);
   const begin = async (): Promise<Delivering> => {
     const delivery = await startDelivery({

@@ -64,6 +64,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   secretsDir: 'Secrets',
   bootstrapKey: 'Operators',
   approvals: 'Operators',
+  alertSeconds: 'Operators',
   operatorTenants: 'Operators',
   operatorCloud: 'Operators',
   operatorClientId: 'Operators',

@@ -568,6 +568,11 @@ export const settings = {
     'between two heartbeats of a tenant',
     number(3_600, 1, 43_200),
   ),
+  alertSeconds: setting(
+    'ESPALIER_ALERT_SECONDS',
+    'between two looks at what needs a person, for the targets of alerts',
+    number(30, 1, 3_600),
+  ),
   uploadMaxDevices: setting(
     'ESPALIER_UPLOAD_MAX_DEVICES',
     'devices in one upload, at most',

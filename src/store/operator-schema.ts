@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm';
 import {
   bigint,
+  boolean,
+  foreignKey,
   index,
   integer,
   pgTable,
@@ -11,7 +13,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import { json } from './json-column.ts';
-import type { Role } from './row-types.ts';
+import type { AlertFacts, AlertFormat, Role } from './row-types.ts';
 
 /**
  * Tables that hold Espalier's operators and their actions; meaning and retention are in docs/data.md. A row that
@@ -204,4 +206,107 @@ export const operators = pgTable(
     version: integer('version').notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.entraTenantId, t.objectId] })],
+);
+
+/** Webhooks that are told what needs a person. Not a tenant's object: one may be for several, or for all. */
+export const alertTargets = pgTable(
+  'alert_targets',
+  {
+    targetId: uuid('target_id').primaryKey(),
+    name: text('name').notNull(),
+    format: text('format').$type<AlertFormat>().notNull(),
+    /** null: every tenant, and the gateway itself. */
+    tenantIds: uuid('tenant_ids').array(),
+    /** null: every kind. */
+    kinds: text('kinds').array(),
+    /** True where the history is streamed to it too. */
+    history: boolean('history').notNull(),
+    enabled: boolean('enabled').notNull(),
+    /** The origin of the address, which may be shown; the rest of it opens a chat to whoever has it. */
+    address: text('address').notNull(),
+    /** The whole address and the signing secret, sealed. */
+    sealed: text('sealed').notNull(),
+    /** Failed tries since a message was last taken. */
+    attempts: integer('attempts').notNull().default(0),
+    failingSince: at('failing_since'),
+    /** Nothing is tried any more until a person changes or tests it. */
+    givenUpAt: at('given_up_at'),
+    lastError: text('last_error'),
+    lastToldAt: at('last_told_at'),
+    /** Also the lease of the process that tells it just now. */
+    nextTryAt: at('next_try_at').notNull().defaultNow(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    version: integer('version').notNull().default(1),
+  },
+  (t) => [index('alert_targets_next').on(t.nextTryAt).where(sql`enabled and given_up_at is null`)],
+);
+
+/** One row: when what needs a person is looked at next. */
+export const alertSurvey = pgTable('alert_survey', {
+  one: boolean('one').primaryKey().default(true),
+  nextAt: at('next_at').notNull().defaultNow(),
+});
+
+/** Something that needs a person, from the survey that first saw it until those that do not see it any more. */
+export const alerts = pgTable(
+  'alerts',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    alertId: uuid('alert_id').notNull(),
+    kind: text('kind').notNull(),
+    cause: text('cause').notNull(),
+    /** The instance or target that it is about; empty: the tenant, or the gateway. */
+    subject: text('subject').notNull(),
+    facts: json<AlertFacts>('facts').notNull(),
+    /** Surveys in a row that did not see it. */
+    missed: integer('missed').notNull().default(0),
+    openedAt: at('opened_at').notNull().defaultNow(),
+    resolvedAt: at('resolved_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.alertId] }),
+    uniqueIndex('alerts_open').on(t.tenantId, t.kind, t.cause, t.subject).where(sql`resolved_at is null`),
+    index('alerts_resolved').on(t.resolvedAt).where(sql`resolved_at is not null`),
+  ],
+);
+
+/** What a target is told of an alert, and in which message: written before it is sent, so that a repetition has the same id. */
+export const alertTellings = pgTable(
+  'alert_tellings',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    targetId: uuid('target_id')
+      .notNull()
+      .references(() => alertTargets.targetId, { onDelete: 'cascade' }),
+    alertId: uuid('alert_id').notNull(),
+    event: text('event').$type<'opened' | 'resolved'>().notNull(),
+    messageId: uuid('message_id').notNull(),
+    /** Null until the target has taken the message. */
+    toldAt: at('told_at'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.targetId, t.alertId, t.event] }),
+    foreignKey({
+      columns: [t.tenantId, t.alertId],
+      foreignColumns: [alerts.tenantId, alerts.alertId],
+    }).onDelete('cascade'),
+    index('alert_tellings_alert').on(t.tenantId, t.alertId),
+    index('alert_tellings_unfinished').on(t.targetId).where(sql`told_at is null`),
+  ],
+);
+
+/** How far a tenant's history was streamed to a target. */
+export const alertCursors = pgTable(
+  'alert_cursors',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    targetId: uuid('target_id')
+      .notNull()
+      .references(() => alertTargets.targetId, { onDelete: 'cascade' }),
+    sequence: bigint('sequence', { mode: 'number' }).notNull(),
+    /** The last entry of the message that is under way; null: none is. */
+    sendingTo: bigint('sending_to', { mode: 'number' }),
+    toldAt: at('told_at'),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.targetId] }), index('alert_cursors_target').on(t.targetId)],
 );

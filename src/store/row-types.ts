@@ -100,3 +100,21 @@ export type ChallengeKind = (typeof challengeKinds)[number];
 
 /** Reports of a tenant; computers of an instance that wait for a read, and those whose pushed record says all. */
 export type ScheduleKind = 'report' | 'read' | 'pushed';
+
+/** How a target of alerts wants its messages: as Standard Webhooks has them, or as a chat shows them. */
+export const alertFormats = ['standard', 'teams', 'slack'] as const;
+export type AlertFormat = (typeof alertFormats)[number];
+
+/** What a message says of an alert, as it was when the alert was opened: no serial number, no id of a user or device. */
+export interface AlertFacts {
+  readonly tenantName: string | null;
+  readonly instanceId: string | null;
+  readonly instanceName: string | null;
+  readonly count: number;
+  readonly countIsLeast: boolean;
+  readonly owner: string;
+  readonly remedy: string;
+  readonly since: string | null;
+  /** Path of the console's page on which something can be done. */
+  readonly href: string;
+}

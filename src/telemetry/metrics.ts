@@ -45,6 +45,8 @@ export interface Metrics {
   tokenRequest(service: string, outcome: string): void;
   heartbeat(outcome: string): void;
   notification(outcome: string, count?: number): void;
+  /** Counts messages to targets of alerts. */
+  alertMessage(outcome: string): void;
   /** Counts input of an instance that could not be used, beside the rest that was. */
   inputIgnored(kind: IgnoredInput, count: number): void;
   /** Counts connections whose PROXY header was refused. */
@@ -175,6 +177,7 @@ function createWorkMetrics(
   | 'tokenRequest'
   | 'heartbeat'
   | 'notification'
+  | 'alertMessage'
   | 'inputIgnored'
   | 'clientCertificateRefused'
   | 'proxyProtocolRefused'
@@ -190,6 +193,11 @@ function createWorkMetrics(
   const tokens = counterOf('espalier_token_requests_total', 'Token requests', 'service', 'outcome');
   const heartbeats = counterOf('espalier_heartbeats_total', 'Heartbeats sent to Intune', 'outcome');
   const notifications = counterOf('espalier_notifications_total', "Graph's change notifications", 'outcome');
+  const alertMessages = counterOf(
+    'espalier_alert_messages_total',
+    'Messages to the targets of alerts',
+    'outcome',
+  );
   const ignored = counterOf(
     'espalier_input_ignored_total',
     'What instances sent that could not be used, beside what was',
@@ -211,6 +219,7 @@ function createWorkMetrics(
     tokenRequest: (service, outcome) => tokens(service, outcome),
     heartbeat: (outcome) => heartbeats(outcome),
     notification: (outcome, count) => notifications(outcome, '', count),
+    alertMessage: (outcome) => alertMessages(outcome),
     inputIgnored: (kind, count) => ignored(kind, '', count),
     clientCertificateRefused: (reason) => clientCertificates(reason),
     proxyProtocolRefused: (listener, reason) => proxyProtocol(listener, reason),

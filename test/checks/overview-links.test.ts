@@ -44,6 +44,11 @@ const said: Readonly<Record<keyof typeof words, readonly Attention[]>> = {
     }),
   ],
   ofCertificate: [words.ofCertificate({ kind: 'application', name: 'connector', seconds: 1 }, at)],
+  ofFailingTarget: [null, at].map((givenUpAt) =>
+    words.ofFailingTarget({
+      ...{ targetId: instanceId, name: 'on call', lastError: 'HTTP 500', failingSince: at, givenUpAt },
+    }),
+  ),
   ofApproval: [
     words.ofApproval({
       ...{ tenantId, tenantName: null, approvalId: instanceId, action: 'move.advance', summary: '' },

@@ -166,6 +166,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     upload: () => undefined,
     tokenRequest: () => undefined,
     heartbeat: () => undefined,
+    alertMessage: () => undefined,
     notification: () => undefined,
     inputIgnored: () => undefined,
     proxyProtocolRefused: () => undefined,

@@ -150,6 +150,16 @@ export const descriptions: Readonly<Record<string, string>> = {
   approveApproval:
     'Everything is checked anew, with the rights that the asking key or person has now. Who asked cannot approve.',
   rejectApproval: 'The request is not carried out, and cannot be approved any more.',
+  listAlertTargets:
+    'A tenant-bound key sees the targets that are for its own tenants alone. state given-up: it has taken nothing for five days, and is told nothing until it is changed or tested. Of an address only the origin is shown, for the rest of it opens a chat.',
+  createAlertTarget:
+    'Without tenants it is for all of them and for the gateway itself, which only an operator who is not bound to tenants may ask for. Messages of the format standard are signed by Standard Webhooks with the secret, which is shown this once. history streams what is recorded from now on.',
+  getAlertTarget: 'What it is told, what it took last, and why it did not take more.',
+  changeAlertTarget:
+    'null ends tenants or kinds. Every change lets a target that was given up be tried again. The format and the secret stay: for others make a new target.',
+  deleteAlertTarget: 'What it was not told yet it is not told any more.',
+  testAlertTarget:
+    'Sends a message of type alerts.test at once and says what came of it; ok=false is an answer, no problem. A test that arrives lets a target go on that was given up.',
   listHistory:
     'Every change by people and by the gateway itself, with the state before and after; secrets are named as set or changed, never shown.',
   verifyHistory:

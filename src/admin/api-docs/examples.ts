@@ -81,6 +81,10 @@ const examplesInOrder = {
   createApiKey: {
     body: { name: 'helpdesk', role: 'viewer', tenants: [tenantId], expiresAt: '2099-12-31T00:00:00Z' },
   },
+  createAlertTarget: {
+    body: { name: 'on call', url: 'https://alerts.example.com/espalier', tenants: [tenantId], history: true },
+  },
+  changeAlertTarget: { body: { kinds: ['tenant-held', 'instance-unreachable'] } },
   assignOperator: { body: { tenants: [tenantId] } },
   migrateTenant: { body: { connectionType: 'manual' } },
   disconnectTenant: { query: { 'dry-run': 'true' }, body: { retract: true } },

@@ -3,6 +3,7 @@ import {
   certificatesAttention,
   readAcmeAttention,
   readApiKeysAttention,
+  readTargetsAttention,
   readTenantsAttention,
 } from '../../alerts/read-attention.ts';
 import { hasRole } from '../access.ts';
@@ -22,13 +23,15 @@ async function read(
   { seesKeys, tenantIds }: { readonly tenantIds: readonly string[] | undefined; readonly seesKeys: boolean },
 ): Promise<readonly Attention[]> {
   const seesGateway = tenantIds === undefined;
-  const [ofTenants, apiKeys, acmeNames] = await Promise.all([
+  const [ofTenants, targets, apiKeys, acmeNames] = await Promise.all([
     readTenantsAttention(sql, tenantIds),
+    readTargetsAttention(sql, tenantIds),
     seesKeys ? readApiKeysAttention(sql) : [],
     seesGateway ? readAcmeAttention(sql, acme) : [],
   ]);
   return [
     ...ofTenants.attention,
+    ...targets,
     ...apiKeys,
     ...acmeNames,
     ...(seesGateway ? certificatesAttention(certificateExpiry) : []),

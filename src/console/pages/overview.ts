@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import { LRUCache } from 'lru-cache';
+import { type AttentionKind, attentionNames } from '../../alerts/attention.ts';
 import type { Html } from '../../gateway/page-layout.ts';
 import { overviewsDrawn } from '../../limits.ts';
 import {
@@ -21,7 +22,7 @@ import { sentence } from '../words.ts';
 /** What needs a person, and how all tenants are. The live part fetches itself anew when something has changed. */
 
 interface Attention {
-  readonly kind: string;
+  readonly kind: AttentionKind;
   readonly tenantId: string | null;
   readonly tenantName: string | null;
   readonly instanceId: string | null;
@@ -51,7 +52,7 @@ interface TenantRow {
 interface Overview {
   readonly attention: {
     readonly totalCount: number;
-    readonly kinds: readonly { readonly kind: string; readonly count: number }[];
+    readonly kinds: readonly { readonly kind: AttentionKind; readonly count: number }[];
     readonly results: readonly Attention[];
   };
   readonly totalCount: number;
@@ -62,19 +63,19 @@ const pageSize = 50;
 /** A longer one is an address that somebody made up, or of a person with very many tenants. */
 const keyCharacters = 500;
 
-const kindNames: Readonly<Record<string, readonly [name: string, tone: Tone]>> = {
-  'tenant-held': ['Delivery held', 'bad'],
-  'tenant-terminated': ['Connection ended by Intune', 'bad'],
-  'approval-waiting': ['Approval waiting', 'warn'],
-  'instance-unreachable': ['Instance unreachable', 'bad'],
-  'reports-failed': ['Reports failed', 'bad'],
-  'permission-drift': ['Permissions changed', 'warn'],
-  'certificate-not-renewed': ['Certificate not renewed', 'bad'],
-  'credential-expiring': ['Key or certificate runs out', 'warn'],
-  'connection-unfinished': ['Connection not finished', 'warn'],
-  paused: ['Paused', 'quiet'],
+const kindTones: Readonly<Record<AttentionKind, Tone>> = {
+  'tenant-held': 'bad',
+  'tenant-terminated': 'bad',
+  'approval-waiting': 'warn',
+  'instance-unreachable': 'bad',
+  'reports-failed': 'bad',
+  'permission-drift': 'warn',
+  'certificate-not-renewed': 'bad',
+  'alert-target-failing': 'bad',
+  'credential-expiring': 'warn',
+  'connection-unfinished': 'warn',
+  paused: 'quiet',
 };
-const kindName = (kind: string): string => kindNames[kind]?.[0] ?? kind;
 
 const subject = ({ instanceId, instanceName, tenantId, tenantName }: Attention): Html =>
   tenantId === null
@@ -86,7 +87,7 @@ const subject = ({ instanceId, instanceName, tenantId, tenantName }: Attention):
       }`;
 
 const attentionItem = (item: Attention): Html => html`<li>
-  <p>${badge(kindName(item.kind), kindNames[item.kind]?.[1])}</p>
+  <p>${badge(attentionNames[item.kind], kindTones[item.kind])}</p>
   <div>
     <p class="subject"><strong>${subject(item)}</strong>${
       item.count > 1 || item.countIsLeast
@@ -113,7 +114,7 @@ const kindLinks = ({ attention: { kinds } }: Overview, chosen: string | undefine
       current: chosen === undefined,
     },
     ...kinds.map(({ count, kind }) => ({
-      label: kindName(kind),
+      label: attentionNames[kind],
       count,
       href: `/?kind=${kind}`,
       current: kind === chosen,

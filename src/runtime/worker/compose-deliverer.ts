@@ -86,11 +86,12 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const issued = createIssuedTokens({ sharing: 'process' });
   const send = issued.withSecondTry(budget.counted(given.send));
   const sealer = await createSealer(config.secretsKey);
+  const certificateExpiry = credentialExpiry(bindings, config);
   // They are of all tenants, so one shard tells them.
   if (given.scope.shard === 0)
     observeGauges({
       ...{ metrics, sql, log, sealer, freshForMs: 0 },
-      credentialExpiry: credentialExpiry(bindings, config),
+      credentialExpiry: certificateExpiry,
     });
   const notifications = notifyWithin();
   const reach = createReach(sql, given.scope, (hostname) => isReachedByWorkers(policy, hostname));
@@ -109,7 +110,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
   const connection = createConnectionServices(config, parts, gateway);
   const routesChanged = () => undefined;
   const moves = createMoveWork({ sql, relaxed: sql, log, scope, routesChanged, after: afterInProcess });
-  const delivery = { ...parts, gateway, connection, moves };
+  const delivery = { ...parts, gateway, connection, moves, certificateExpiry };
   // What was found out lives as long as these connections; a slice takes up where the one before ended.
   const memory = createDeliveryMemory(delivery, { dueAtMs: new Map(), firstAtOnce: true });
   const start = async (signal: AbortSignal): Promise<Delivery> => {
