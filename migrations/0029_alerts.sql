@@ -9,7 +9,8 @@ CREATE TABLE "alert_cursors" (
 --> statement-breakpoint
 CREATE TABLE "alert_survey" (
 	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
-	"next_at" timestamp with time zone DEFAULT now() NOT NULL
+	"next_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"looked_at" timestamp with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "alert_targets" (
@@ -28,6 +29,7 @@ CREATE TABLE "alert_targets" (
 	"last_error" text,
 	"last_told_at" timestamp with time zone,
 	"next_try_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"hears_since" timestamp with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"version" integer DEFAULT 1 NOT NULL
 );

@@ -7,6 +7,7 @@
 import { nilGuid } from '../ids.ts';
 import { alertSurveyTenants } from '../limits.ts';
 import {
+  endAlertSurvey,
   forgetAlerts,
   noteSightings,
   readHeardTenants,
@@ -57,13 +58,8 @@ async function surveyGateway({ acme, certificateExpiry, sql }: SurveyServices): 
   await noteSightings(sql, sightingsOf(all), [nilGuid]);
 }
 
-/** Surveys where that is due and no other process has taken it. */
-export async function surveyAlerts(services: SurveyServices): Promise<void> {
-  const { periodMs, sql } = services;
-  if (!(await takeAlertSurvey(sql, periodMs))) return;
-  const heard = await readHeardTenants(sql);
-  await forgetAlerts(sql, heard);
-  if (heard?.length === 0) return;
+async function surveyAll(services: SurveyServices, heard: readonly string[] | undefined): Promise<void> {
+  const { sql } = services;
   let after = nilGuid;
   for (;;) {
     const tenantIds = await readTenantsAfter(sql, after, heard, alertSurveyTenants);
@@ -74,6 +70,17 @@ export async function surveyAlerts(services: SurveyServices): Promise<void> {
   }
   if (heard === undefined) await surveyGateway(services);
   await resolveGone(sql);
+}
+
+/** Surveys where that is due and no other process has taken it. */
+export async function surveyAlerts(services: SurveyServices): Promise<void> {
+  const { periodMs, sql } = services;
+  const beganAt = await takeAlertSurvey(sql, periodMs);
+  if (beganAt === undefined) return;
+  const heard = await readHeardTenants(sql);
+  await forgetAlerts(sql, heard);
+  if (heard?.length !== 0) await surveyAll(services, heard);
+  await endAlertSurvey(sql, beganAt);
 }
 
 /** Notes the certificates of this process that are about to run out; the survey of another one does not see them. */

@@ -79,19 +79,24 @@ function fitting(entries: readonly ChainedRow[]): readonly ChainedRow[] {
 async function dueHistory({ sql }: TellServices, target: AlertTarget): Promise<Due | undefined> {
   if (!target.history) return undefined;
   const { targetId } = target;
-  const place = await readNextChain(sql, target);
+  let place = await readNextChain(sql, target);
   if (place === undefined) return undefined;
-  const found = await readEntriesAfter(sql, place, alertHistoryEntries);
+  let found = await readEntriesAfter(sql, place, alertHistoryEntries);
+  if (found.length === 0 && place.sendingTo !== null) {
+    // Retention removed the whole message that was under way: the next one says how many entries are missing.
+    place = { ...place, sendingTo: null };
+    found = await readEntriesAfter(sql, place, alertHistoryEntries);
+  }
+  const { sequence, tenantId, trimmedSequence } = place;
   const entries = place.sendingTo === null ? fitting(found) : found;
   const last = entries.at(-1);
   const message = historyMessage(place, entries);
   if (last === undefined || message === undefined) {
-    // Retention removed what was under way; what follows is told with the number of those that are missing.
-    await noteStreamed(sql, targetId, place.tenantId, Math.max(place.sequence, place.trimmedSequence));
+    await noteStreamed(sql, targetId, tenantId, Math.max(sequence, trimmedSequence));
     return undefined;
   }
   if (place.sendingTo === null) await noteSending(sql, targetId, place, last.sequence);
-  return { message, taken: (tx) => noteStreamed(tx, targetId, place.tenantId, last.sequence) };
+  return { message, taken: (tx) => noteStreamed(tx, targetId, tenantId, last.sequence) };
 }
 
 async function noteFailure(

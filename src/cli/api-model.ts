@@ -530,6 +530,38 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'version',
     ],
   },
+  'GET /alerts/targets': {
+    filter:
+      'RSQL over name, format, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+    sort: true,
+    paged: true,
+    columns: [
+      { field: 'id', whole: true, importance: 1 },
+      { field: 'name', importance: 2 },
+      { field: 'format', importance: 5 },
+      { field: 'address', importance: 4 },
+      { field: 'tenants', names: 'tenant', importance: 7 },
+      { field: 'state', importance: 3 },
+      { field: 'lastToldAt', importance: 6 },
+    ],
+    fields: [
+      'id',
+      'name',
+      'format',
+      'address',
+      'tenants',
+      'kinds',
+      'history',
+      'enabled',
+      'state',
+      'attempts',
+      'failingSince',
+      'lastError',
+      'lastToldAt',
+      'createdAt',
+      'version',
+    ],
+  },
   'GET /approvals': {
     filter:
       'RSQL over tenantId, state, action, source, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
@@ -627,4 +659,5 @@ export const choices: Readonly<Record<string, Readonly<Record<string, readonly s
   'POST /tenants/{tenantId}/instances': { 'compliance.source': ['jamf', 'smart-group'] },
   'PATCH /tenants/{tenantId}/instances/{instanceId}': { 'compliance.source': ['jamf', 'smart-group'] },
   'POST /keys': { role: ['viewer', 'operator', 'admin'] },
+  'POST /alerts/targets': { format: ['standard', 'teams', 'slack'] },
 };

@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander';
 import { version } from '../version.ts';
 import { addAbout } from './commands/about.ts';
+import { addAlerts } from './commands/alerts.ts';
 import { addApprovals } from './commands/approvals.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDevices } from './commands/devices.ts';
@@ -88,6 +89,7 @@ export function createProgram(): Command {
   addReports(program);
   addHistory(program);
   addApprovals(program);
+  addAlerts(program);
   addKeys(program);
   addOperators(program);
   addSessions(program);

@@ -235,6 +235,8 @@ export const alertTargets = pgTable(
     lastToldAt: at('last_told_at'),
     /** Also the lease of the process that tells it just now. */
     nextTryAt: at('next_try_at').notNull().defaultNow(),
+    /** It was added or changed then: it is told what a look since then has found. */
+    hearsSince: at('hears_since').notNull().defaultNow(),
     createdAt: at('created_at').notNull().defaultNow(),
     version: integer('version').notNull().default(1),
   },
@@ -245,6 +247,8 @@ export const alertTargets = pgTable(
 export const alertSurvey = pgTable('alert_survey', {
   one: boolean('one').primaryKey().default(true),
   nextAt: at('next_at').notNull().defaultNow(),
+  /** When the last look began that came to its end. */
+  lookedAt: at('looked_at'),
 });
 
 /** Something that needs a person, from the survey that first saw it until those that do not see it any more. */

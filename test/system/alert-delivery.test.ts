@@ -28,8 +28,8 @@ beforeAll(async () => {
     [fabrikam, 'Fabrikam'],
   ])
     await scene.api('POST', '/tenants', { tenantId, cloud: 'public', displayName });
-  // Tenants that nobody has connected need a person too, which is not what these tests are about.
-  await sql()`update tenants set connection_state = 'connected'`;
+  // Tenants that nobody has connected need a person too, and connected ones are held by the gateway itself.
+  await sql()`update tenants set connection_state = 'disabled'`;
 }, 120_000);
 afterAll(() => scene?.close());
 
@@ -177,7 +177,7 @@ describe('a target of alerts', () => {
   it('is told that a tenant which was deleted needs nobody any more', async () => {
     const gone = 'cccccccc-0000-4000-8000-000000000003';
     await scene.api('POST', '/tenants', { tenantId: gone, cloud: 'public', displayName: 'Gone' });
-    await sql()`update tenants set connection_state = 'connected' where tenant_id = ${gone}`;
+    await sql()`update tenants set connection_state = 'disabled' where tenant_id = ${gone}`;
     await add();
     await hold(gone);
     await eventually(() => expect(eventsIn()).toEqual([`opened ${gone}`]));

@@ -1,4 +1,5 @@
 import type { ConsolePage } from '../visit.ts';
+import { alertTarget, alertTargets } from './alert-targets.ts';
 import { allMoves } from './all-moves.ts';
 import { approval } from './approval.ts';
 import { approvals } from './approvals.ts';
@@ -60,6 +61,8 @@ export const pages: readonly ConsolePage[] = [
   rollBackMove,
   move,
   history,
+  alertTargets,
+  alertTarget,
   keys,
   key,
   operators,

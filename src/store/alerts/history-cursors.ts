@@ -61,7 +61,8 @@ export const noteSending = (sql: Sql, targetId: string, place: HistoryPlace, sen
   values (${place.tenantId}, ${targetId}, ${place.sequence}, ${sendingTo})
   on conflict (tenant_id, target_id) do update set sending_to = excluded.sending_to`;
 
-/** The target took it. */
+/** The target took everything up to this entry, or there is nothing left of it. */
 export const noteStreamed = (sql: Queries, targetId: string, tenantId: string, sequence: number) => sql`
-  update alert_cursors set sequence = ${sequence}, sending_to = null, told_at = now()
-  where tenant_id = ${tenantId} and target_id = ${targetId}`;
+  insert into alert_cursors (tenant_id, target_id, sequence, told_at)
+  values (${tenantId}, ${targetId}, ${sequence}, now())
+  on conflict (tenant_id, target_id) do update set sequence = excluded.sequence, sending_to = null, told_at = now()`;

@@ -9,12 +9,17 @@ import { alertKeptMs, alertMissedSurveys } from '../../limits.ts';
 import type { Sql } from '../database.ts';
 import type { AlertFacts } from '../row-types.ts';
 
-/** One survey at a time of all processes: true for the one that takes it. */
-export async function takeAlertSurvey(sql: Sql, nextInMs: number): Promise<boolean> {
-  const { count } = await sql`
-    update alert_survey set next_at = now() + ${nextInMs} * interval '1 millisecond' where next_at <= now()`;
-  return count > 0;
+/** One survey at a time of all processes: when it begins, for the one that takes it; undefined: it is not due, or another's. */
+export async function takeAlertSurvey(sql: Sql, nextInMs: number): Promise<Date | undefined> {
+  const [taken] = await sql<{ now: Date }[]>`
+    update alert_survey set next_at = now() + ${nextInMs} * interval '1 millisecond' where next_at <= now()
+    returning now() as now`;
+  return taken?.now;
 }
+
+/** A survey that began then has come to its end: what targets wanted to hear of before is in the alerts. */
+export const endAlertSurvey = (sql: Sql, beganAt: Date) => sql`
+  update alert_survey set looked_at = greatest(looked_at, ${beganAt})`;
 
 /** The tenants that some target wants to hear of; undefined: all of them, and the gateway itself. */
 export async function readHeardTenants(sql: Sql): Promise<readonly string[] | undefined> {

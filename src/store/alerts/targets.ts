@@ -57,7 +57,7 @@ export async function changeTarget(tx: Transaction, row: AlertTarget): Promise<A
     update alert_targets set name = ${row.name}, tenant_ids = ${row.tenantIds && [...row.tenantIds]}::uuid[],
       kinds = ${row.kinds && [...row.kinds]}::text[], history = ${row.history}, enabled = ${row.enabled},
       address = ${row.address}, sealed = ${row.sealed}, version = version + 1, attempts = 0, failing_since = null,
-      given_up_at = null, last_error = null, next_try_at = now()
+      given_up_at = null, last_error = null, next_try_at = now(), hears_since = now()
     where target_id = ${row.targetId} and version = ${row.version}
     returning ${columns(tx, targetShape)}`;
   return changed;
@@ -70,10 +70,14 @@ export async function removeTarget(tx: Transaction, targetId: string): Promise<A
   return removed;
 }
 
-/** Leases the targets that are due, so that one process at a time tells each of them. */
+/**
+ * Leases the targets that are due, so that one process at a time tells each of them. A new one waits for a look that is newer:
+ * what stood in the alerts before may be over, and nobody has looked because nobody wanted to hear of it.
+ */
 export const claimTargets = (sql: Sql, limit: number) => sql<AlertTarget[]>`
   update alert_targets t set next_try_at = now() + ${alertLeaseMs} * interval '1 millisecond'
   from (select target_id from alert_targets where enabled and given_up_at is null and next_try_at <= now()
+          and hears_since < (select looked_at from alert_survey)
         order by next_try_at limit ${limit} for update skip locked) due
   where t.target_id = due.target_id
   returning ${columns(sql, targetShape, 't')}`;

@@ -36,7 +36,7 @@ export async function assignMessage(
     left join alert_tellings resolved on resolved.tenant_id = a.tenant_id and resolved.target_id = ${targetId}
       and resolved.alert_id = a.alert_id and resolved.event = 'resolved'
     where ${heardBy(sql, target)}
-      and case when a.resolved_at is null then opened.alert_id is null
+      and case when a.resolved_at is null then opened.alert_id is null and a.missed = 0
             else opened.told_at is not null and resolved.alert_id is null end
     order by coalesce(a.resolved_at, a.opened_at), a.alert_id limit ${limit}
     on conflict do nothing`;
