@@ -283,6 +283,20 @@ export const approvalGrowthShare = 0.1;
 export const approvalKeptMs = 90 * 24 * 3_600_000;
 /** The longest reason that an operator may give for a write. */
 export const reasonCharacters = 500;
+/** Within so long the changes for the worse of a tenant are counted together (contract section 3). */
+export const massChangeMs = 3_600_000;
+/** They are counted in steps of so long, so the hour is up to one step longer. */
+export const massChangeStepMs = 5 * 60_000;
+/** Fewer are never a mass change: a small tenant's school holidays are not an accident. */
+export const massChangeDevices = 50;
+/** The number of a tenant's routes is counted this often at most, and only while there are so many changes. */
+export const massChangeMacsMs = 10 * 60_000;
+/** A release wakes what it holds at once; this is for what was being looked at in that moment. */
+export const massChangeRecheckSeconds = 600;
+/** Ended holds are listed so long; the history has them after that. */
+export const massChangeKeptMs = 90 * 24 * 3_600_000;
+/** Devices that are shown of a hold. */
+export const massChangeExamples = 20;
 /** Entries of the history that are read together, and deleted together. */
 export const historyPage = 1_000;
 /** A sign-in goes to Entra and back in that time, with a second factor; after that it is begun anew. */

@@ -36,6 +36,8 @@ import { entityTags } from './entity-tags.ts';
 import { addEvents } from './events/events.ts';
 import { addHistory } from './history/history.ts';
 import { addHistoryVerify } from './history/verify.ts';
+import { addHoldDecisions } from './holds/decide.ts';
+import { addHolds } from './holds/holds.ts';
 import { idempotency } from './idempotency.ts';
 import { inTime } from './in-time.ts';
 import { addInstances } from './instances/instances.ts';
@@ -228,6 +230,8 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addMovePlan(app, services);
   addMoves(app, services);
   addMoveOperations(app, services);
+  addHolds(app, services);
+  addHoldDecisions(app, services);
   addRouteChanges(app, services);
   addRouteDiff(app, services);
   addRouteRollback(app, services);

@@ -9,7 +9,7 @@ import type { Role } from '../store/row-types.ts';
 const tenant = '/api/v1/tenants/{tenantId}';
 
 const operatorWrites: readonly RegExp[] = [
-  /\/(devices|routes|moves|reports|approvals)(\/|$)/,
+  /\/(devices|routes|moves|reports|approvals|holds)(\/|$)/,
   /\/(test|reconcile|resync)$/,
   /^\/api\/v1\/tenants\/\{tenantId\}(\/instances\/\{instanceId\})?\/(pause|resume)$/,
 ];

@@ -147,3 +147,26 @@ export const readFailingTargets = (sql: Sql, scope: Scope) => sql<FailingTarget[
   where ${scope === undefined ? sql`true` : sql`tenant_ids <@ ${[...scope]}::uuid[]`}
     and enabled and (given_up_at is not null or failing_since < now() - ${alertFailingMs} * interval '1 millisecond')
   order by failing_since, target_id limit ${attentionOfKind}`;
+
+export interface MassChangeRow {
+  readonly tenantId: string;
+  readonly tenantName: string;
+  readonly holdId: string;
+  readonly state: string;
+  readonly macs: number;
+  readonly unmanaged: number;
+  readonly notCompliant: number;
+  readonly openedAt: Date;
+  /** Held devices, counted to a bound. */
+  readonly held: number;
+}
+
+export const readMassChanges = (sql: Sql, scope: Scope) => sql<MassChangeRow[]>`
+  select m.tenant_id as "tenantId", t.display_name as "tenantName", m.hold_id as "holdId", m.state, m.macs, m.unmanaged,
+    m.not_compliant as "notCompliant", m.opened_at as "openedAt", held.count as held
+  from mass_changes m join tenants t on t.tenant_id = m.tenant_id cross join lateral (
+    select count(*) as count
+    from (select 1 from reports r
+          where r.tenant_id = m.tenant_id and r.hold_id = m.hold_id and r.state = 'held' limit ${attentionReports}) few) held
+  where ${scope === undefined ? sql`true` : sql`m.tenant_id = any(${[...scope]}::uuid[])`} and m.ended_at is null
+  order by m.tenant_id limit ${attentionOfKind}`;

@@ -2,6 +2,7 @@
 
 import { remedyOf as remedyOfAcme } from '../acme/failure.ts';
 import { ownerOf, remedyOf } from '../delivery/causes.ts';
+import { attentionReports } from '../limits.ts';
 import type { AcmeNameState } from '../store/acme.ts';
 import type { Attention, AttentionKind } from './attention.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   FailedRow,
   FailingTarget,
   InstanceRow,
+  MassChangeRow,
   TenantRow,
   WaitingApproval,
 } from './attention-rows.ts';
@@ -283,3 +285,21 @@ export const ofFailingTarget = (row: FailingTarget): Attention =>
       action: { label: 'Open the target', href: `/alerts/${row.targetId}` },
     },
   );
+
+/** Nothing waits in mode `alert`, nor for those that turn not compliant in the default one: then there is only to look. */
+export const ofMassChange = (row: MassChangeRow): Attention =>
+  item('mass-change', row, {
+    cause: 'mass-change',
+    detail:
+      `Of ${row.macs} Macs ${row.unmanaged} became unmanaged and ${row.notCompliant} not compliant within an hour. ` +
+      (row.held === 0 ? 'Nothing of it waits.' : 'What is held was not told to Intune.') +
+      (row.state === 'refused' ? ' It was refused, and the instances were asked again.' : ''),
+    remedy:
+      'Find out whether the Jamf Pro server or a group was changed by mistake. Release the hold if the change is right, else put ' +
+      'the server or the group right and refuse it.',
+    owner: 'caller',
+    since: row.openedAt,
+    count: Math.max(row.held, 1),
+    countIsLeast: row.held === attentionReports,
+    action: { label: 'Decide', href: `/tenants/${row.tenantId}/holds/${row.holdId}` },
+  });

@@ -4,6 +4,7 @@
 export const attentionKinds = [
   'tenant-held',
   'tenant-terminated',
+  'mass-change',
   'approval-waiting',
   'instance-unreachable',
   'reports-failed',
@@ -20,6 +21,7 @@ export type AttentionKind = (typeof attentionKinds)[number];
 export const attentionNames: Readonly<Record<AttentionKind, string>> = {
   'tenant-held': 'Delivery held',
   'tenant-terminated': 'Connection ended by Intune',
+  'mass-change': 'Too many changes',
   'approval-waiting': 'Approval waiting',
   'instance-unreachable': 'Instance unreachable',
   'reports-failed': 'Reports failed',

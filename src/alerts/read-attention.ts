@@ -13,6 +13,7 @@ import {
   readFailed,
   readFailingTargets,
   readInstances,
+  readMassChanges,
   readTenants,
   readWaitingApprovals,
   type Scope,
@@ -26,6 +27,7 @@ import {
   ofFailingTarget,
   ofInstance,
   ofInstanceKey,
+  ofMassChange,
   ofTenant,
 } from './attention-words.ts';
 import type { ExpiringCertificate } from './expiring-certificate.ts';
@@ -38,12 +40,13 @@ export interface TenantsAttention {
 
 /** What needs a person in these tenants; a scope that names the nil id has what belongs to no tenant. */
 export async function readTenantsAttention(sql: Sql, scope: Scope): Promise<TenantsAttention> {
-  const [tenants, instances, failed, keys, approvals] = await Promise.all([
+  const [tenants, instances, failed, keys, approvals, massChanges] = await Promise.all([
     readTenants(sql, scope),
     readInstances(sql, scope),
     readFailed(sql, scope),
     readExpiringInstanceKeys(sql, scope),
     readWaitingApprovals(sql, scope),
+    readMassChanges(sql, scope),
   ]);
   return {
     attention: [
@@ -52,8 +55,9 @@ export async function readTenantsAttention(sql: Sql, scope: Scope): Promise<Tena
       ...failed.map(ofFailed),
       ...keys.map(ofInstanceKey),
       ...approvals.map(ofApproval),
+      ...massChanges.map(ofMassChange),
     ],
-    isCut: [tenants, instances, failed, keys, approvals].some(({ length }) => length >= attentionOfKind),
+    isCut: [tenants, instances, failed, keys, approvals, massChanges].some(({ length }) => length >= attentionOfKind),
   };
 }
 

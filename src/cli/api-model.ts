@@ -342,6 +342,38 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'updatedAt',
     ],
   },
+  'GET /tenants/{tenantId}/holds': {
+    filter:
+      'RSQL over state, openedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+    sort: true,
+    paged: true,
+    columns: [
+      { field: 'id', whole: true, importance: 1 },
+      { field: 'state', importance: 2 },
+      { field: 'held', importance: 3 },
+      { field: 'cause', importance: 4 },
+      { field: 'openedAt', importance: 5 },
+      { field: 'decidedBy', title: 'decided by', importance: 6 },
+    ],
+    fields: [
+      'id',
+      'tenantId',
+      'state',
+      'mode',
+      'percent',
+      'cause',
+      'macs',
+      'unmanaged',
+      'notCompliant',
+      'held',
+      'openedAt',
+      'decidedBy',
+      'decidedAt',
+      'reason',
+      'endedAt',
+      'versionLock',
+    ],
+  },
   'GET /tenants/{tenantId}/routes/changes': {
     filter:
       'RSQL over version, deviceId, changedAt, author, rule, pinned, fromInstanceId, toInstanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',

@@ -8,6 +8,7 @@ import { addApprovals } from './commands/approvals.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDevices } from './commands/devices.ts';
 import { addHistory } from './commands/history.ts';
+import { addHolds } from './commands/holds.ts';
 import { addInstances } from './commands/instances.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMoves } from './commands/moves.ts';
@@ -87,6 +88,7 @@ export function createProgram(): Command {
   addRoutes(program);
   addMoves(program);
   addReports(program);
+  addHolds(program);
   addHistory(program);
   addApprovals(program);
   addAlerts(program);

@@ -98,6 +98,8 @@ const stateTones: Readonly<Record<string, Tone>> = {
   due: 'warn',
   sent: 'warn',
   waiting: 'warn',
+  open: 'bad',
+  refused: 'warn',
   paused: 'warn',
   disconnecting: 'warn',
   terminated: 'bad',

@@ -7,6 +7,7 @@ const heldRemedies: Readonly<Record<string, string>> = {
   'verdict-unknown': 'passes when Jamf Pro has computed the verdict; else look at the instance',
   'not-applicable': 'add the computer to the applicable group, where it is to be told at all',
   'no-compliance-vendor': 'set up Device Compliance on the Jamf Pro instance',
+  'mass-change': 'look at the hold of the tenant, then release it or refuse it',
   'mode-changed': 'passes when the computer has been read again',
   paused: 'resume the tenant',
   'not-connected': 'connect the tenant, have the consents given, then confirm it',

@@ -36,6 +36,7 @@ import { trimHistory } from '../store/history.ts';
 import { forgetIdempotencyKeys } from '../store/idempotency-keys.ts';
 import { tidyOperators } from '../store/operators.ts';
 import { createCountKeeping } from '../store/reports/keep-counts.ts';
+import { endEmptyHolds } from '../store/reports/mass-changes.ts';
 import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
@@ -151,6 +152,7 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(sweepMs(config.checkInSeconds), 'check-ins.recovery', () => recoverCheckIns(sql, log)),
   ofAll(surveyPollMs, 'schedules.survey', () => surveySchedules(sql, log, monotonicMs)),
   ofAll(watchPollMs, 'approvals', () => settleApprovals(sql)),
+  ofAll(watchPollMs, 'holds', () => endEmptyHolds(sql)),
   ofAll(watchPollMs, 'idempotency-keys', () => forgetIdempotencyKeys(sql)),
   ofAll(signInPollMs, 'sign-ins', () => tidySignIns(sql, config.operatorTenants)),
   ofAll(watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)),

@@ -25,6 +25,7 @@ import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-co
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
 import type { Reach } from '../store/instances/reach.ts';
 import type { DueNotifications } from '../store/notifications.ts';
+import { createBrake } from '../store/reports/brake.ts';
 import { createReportStore } from '../store/reports/report-store.ts';
 import { suspectPermissions } from '../store/tenants/watches.ts';
 import { createTimelineWriter, type TimelineWriter } from '../store/timeline.ts';
@@ -206,6 +207,13 @@ function startReports(parts: StageParts): StageRunner {
   const stage = reportStage({
     ...{ inTurn, log, metrics, send, permissionRefused, maxDevices, newId },
     store: createReportStore({ sql, relaxed, scope, timeline, counts, onDue }),
+    brake: createBrake({
+      ...{ sql, log, newId },
+      mode: config.massChange,
+      percent: config.massChangePercent,
+      elapsedMs: monotonicMs,
+      onWorse: metrics.changeForWorse,
+    }),
     tenants: createReportTenants({
       ...{ sql, permissionRefused },
       tenants: gateway.tenants,

@@ -5,6 +5,7 @@ import { type AcmeNameState, readNameStates } from '../store/acme.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { type OldestAges, readOldestAges } from '../store/oldest-waiting.ts';
 import { type ReportCounts, readReportCounts } from '../store/reports/counts.ts';
+import { countHolds } from '../store/reports/mass-changes.ts';
 import { countTenants, type TenantCounts, tenantStates } from '../store/tenants/counts.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -33,6 +34,8 @@ const countsFreshForMs = 10_000;
 interface Gauges extends Counted {
   readonly instances: readonly InstanceState[];
   readonly tenants: TenantCounts;
+  /** Mass changes in force, by state. */
+  readonly holds: Awaited<ReturnType<typeof countHolds>>;
 }
 
 /** `last`: where reading takes longer than a scrape may wait. */
@@ -115,7 +118,11 @@ export function observeGauges(options: {
   const { acme, credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
   const gauges = remembered(
     () => countWork(sql, sealer, acme),
-    async () => ({ instances: await readInstanceStates(sql), tenants: await countTenants(sql) }),
+    async () => ({
+      instances: await readInstanceStates(sql),
+      tenants: await countTenants(sql),
+      holds: await countHolds(sql),
+    }),
     freshForMs,
   );
   metrics.onScrape(async (observe) => {
@@ -129,7 +136,7 @@ export function observeGauges(options: {
       log.warn('metrics.credentials-unreadable', { error });
     }
     try {
-      const { ages, certificates, instances, reports, sealed, tenants } = await inTime(gauges);
+      const { ages, certificates, holds, instances, reports, sealed, tenants } = await inTime(gauges);
       for (const [key, count] of Object.entries(sealed)) observe.sealedSecrets(count, { key });
       for (const [state, count] of Object.entries(reports ?? {})) observe.reports(count, { state });
       observe.reportAgeSeconds(ages.computersSeconds, { stage: 'computers' });
@@ -143,6 +150,7 @@ export function observeGauges(options: {
       for (const state of tenantStates)
         observe.tenants(tenants.byState.find((one) => one.state === state)?.count ?? 0, { state });
       observe.tenantsPermissionDrift(tenants.permissionDrift);
+      for (const state of ['open', 'refused'] as const) observe.massChanges(holds[state] ?? 0, { state });
       observe.heartbeatAgeSeconds(tenants.heartbeatAgeSeconds);
       for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
     } catch (error) {

@@ -78,6 +78,8 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   reconcileSeconds: 'Reading from Jamf Pro',
   jamfConcurrency: 'Reading from Jamf Pro',
   ratePerInstance: 'Reading from Jamf Pro',
+  massChange: 'Telling Intune',
+  massChangePercent: 'Telling Intune',
   heartbeatSeconds: 'Telling Intune',
   uploadMaxDevices: 'Telling Intune',
   shards: 'Telling Intune',

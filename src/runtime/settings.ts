@@ -5,7 +5,7 @@ import { acmeNames } from '../limits.ts';
 import { parseNoProxy, parseProxyUrl } from '../outbound/proxies.ts';
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import { databaseUrlProblem } from '../store/database-url.ts';
-import { challengeKinds, subscribable } from '../store/row-types.ts';
+import { challengeKinds, massChangeModes, subscribable } from '../store/row-types.ts';
 import { parseProxyRange, trustsEverybody } from './balancer/trusted-proxies.ts';
 
 /**
@@ -469,6 +469,16 @@ export const settings = {
     'ESPALIER_APPROVALS',
     '`on`: disconnects, moves and deletes of more than 100 devices wait for a second operator',
     choice('off', 'on', 'off'),
+  ),
+  massChange: setting(
+    'ESPALIER_MASS_CHANGE',
+    '`hold-unmanaged`: when too many Macs of a tenant change for the worse within an hour, those that would become unmanaged wait for a person; `hold-all`: also those that would become not compliant; `alert`: nothing waits, it is only told (docs/mass-changes.md)',
+    choice('hold-unmanaged', ...massChangeModes),
+  ),
+  massChangePercent: setting(
+    'ESPALIER_MASS_CHANGE_PERCENT',
+    'share of the Macs of a tenant, in percent, above which that is too many; never fewer than 50 Macs',
+    wholeNumber(30, 1, 100),
   ),
   operatorTenants: setting(
     'ESPALIER_OPERATOR_TENANTS',

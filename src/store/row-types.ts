@@ -45,6 +45,14 @@ export type ConnectionType = 'cloud-connector' | 'manual';
 /** Progress of a report (contract section 7). */
 export type ReportState = 'due' | 'held' | 'sent' | 'accepted' | 'completed' | 'verified' | 'failed';
 
+/** What is done when too many devices change for the worse: `ESPALIER_MASS_CHANGE`. */
+export const massChangeModes = ['hold-unmanaged', 'hold-all', 'alert'] as const;
+export type MassChangeMode = (typeof massChangeModes)[number];
+
+/** `open`: nobody has decided. `refused`: the instances were asked again, and what they still say waits. */
+export const massChangeStates = ['open', 'refused', 'released', 'over'] as const;
+export type MassChangeState = (typeof massChangeStates)[number];
+
 /** State of the connection at Intune, and how it is known. */
 export interface PartnerState {
   readonly state: string;

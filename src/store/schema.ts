@@ -24,6 +24,8 @@ import type {
   ConnectionType,
   Hold,
   Landing,
+  MassChangeMode,
+  MassChangeState,
   Mode,
   MoveState,
   PartnerState,
@@ -838,6 +840,10 @@ export const reports = pgTable(
     /** `pending`, `not-sampled`, `not-applicable`, `verified`, `not-visible`, `differs`; null before completion. */
     verification: text('verification'),
     checkInReportedAt: at('check_in_told_at'),
+    /** When this device was last counted as one that changes for the worse (src/store/reports/brake.ts). */
+    worseAt: at('worse_at'),
+    /** The mass change that holds the newest state, or held it until it was released; null as soon as it is sent. */
+    holdId: uuid('hold_id'),
     /** Time from which the report is worked on; null: nothing is to be done. */
     nextTryAt: at('next_try_at').defaultNow(),
     /** True for the work of a resync or a replay, which waits for what is fresh. */
@@ -861,10 +867,58 @@ export const reports = pgTable(
     index('reports_undelivered')
       .on(t.tenantId, t.dueSince)
       .where(sql`due_since is not null and failed_at is null`),
+    // Has the reports of mass changes alone, which are counted, shown and released by it.
+    index('reports_hold').on(t.tenantId, t.holdId, t.deviceId).where(sql`hold_id is not null`),
     check(
       'reports_due_has_time',
       sql`state in ('completed', 'verified', 'failed') or next_try_at is not null`,
     ),
+  ],
+);
+
+/** Devices of a tenant that changed for the worse in five minutes: never more rows than an hour and a bit has steps. */
+export const worseCounts = pgTable(
+  'worse_counts',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    /** The beginning of the five minutes. */
+    at: at('at').notNull(),
+    unmanaged: integer('unmanaged').notNull(),
+    notCompliant: integer('not_compliant').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.at] })],
+);
+
+/** Times at which too many devices of a tenant changed for the worse (contract section 3, `ESPALIER_MASS_CHANGE`). */
+export const massChanges = pgTable(
+  'mass_changes',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    holdId: uuid('hold_id').notNull(),
+    state: text('state').$type<MassChangeState>().notNull().default('open'),
+    /** The setting when it began: what is held. */
+    mode: text('mode').$type<MassChangeMode>().notNull(),
+    percent: integer('percent').notNull(),
+    /** Devices with a route when it began, and those of them that had changed within the hour. */
+    macs: integer('macs').notNull(),
+    unmanaged: integer('unmanaged').notNull(),
+    notCompliant: integer('not_compliant').notNull(),
+    openedAt: at('opened_at').notNull().defaultNow(),
+    decidedBy: text('decided_by'),
+    decidedAt: at('decided_at'),
+    decisionReason: text('decision_reason'),
+    /** Null while it is in force. */
+    endedAt: at('ended_at'),
+    version: integer('version').notNull().default(1),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.holdId] }),
+    // One of a tenant at a time, whatever number of processes find it at once.
+    uniqueIndex('mass_changes_in_force').on(t.tenantId).where(sql`ended_at is null`),
   ],
 );
 

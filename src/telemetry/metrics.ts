@@ -42,6 +42,8 @@ export interface Metrics {
   forward(outcome: string, seconds: number): void;
   routeLookup(result: 'hit' | 'miss' | 'unknown'): void;
   upload(outcome: string): void;
+  /** Counts devices that change for the worse, each once an hour, and whether that was told or held. */
+  changeForWorse(change: string, outcome: string, devices: number): void;
   tokenRequest(service: string, outcome: string): void;
   heartbeat(outcome: string): void;
   notification(outcome: string, count?: number): void;
@@ -67,6 +69,7 @@ export interface Metrics {
       instanceUp: Observe;
       tenants: Observe;
       tenantsPermissionDrift: Observe;
+      massChanges: Observe;
       heartbeatAgeSeconds: Observe;
       credentialExpirySeconds: Observe;
       sealedSecrets: Observe;
@@ -174,6 +177,7 @@ function createWorkMetrics(
 ): Pick<
   Metrics,
   | 'upload'
+  | 'changeForWorse'
   | 'tokenRequest'
   | 'heartbeat'
   | 'notification'
@@ -190,6 +194,12 @@ function createWorkMetrics(
     };
   };
   const uploads = counterOf('espalier_uploads_total', 'Messages sent to Intune', 'outcome');
+  const changes = counterOf(
+    'espalier_changes_for_worse_total',
+    'Devices that became unmanaged or not compliant, each once an hour: told, or held as part of a mass change',
+    'change',
+    'outcome',
+  );
   const tokens = counterOf('espalier_token_requests_total', 'Token requests', 'service', 'outcome');
   const heartbeats = counterOf('espalier_heartbeats_total', 'Heartbeats sent to Intune', 'outcome');
   const notifications = counterOf('espalier_notifications_total', "Graph's change notifications", 'outcome');
@@ -216,6 +226,7 @@ function createWorkMetrics(
   );
   return {
     upload: (outcome) => uploads(outcome),
+    changeForWorse: (change, outcome, devices) => changes(change, outcome, devices),
     tokenRequest: (service, outcome) => tokens(service, outcome),
     heartbeat: (outcome) => heartbeats(outcome),
     notification: (outcome, count) => notifications(outcome, '', count),
@@ -246,6 +257,11 @@ const gauges = {
   tenantsPermissionDrift: {
     name: 'espalier_tenants_permission_drift',
     description: 'Tenants whose applications have other permissions than they should',
+    across: 'one',
+  },
+  massChanges: {
+    name: 'espalier_mass_changes',
+    description: 'Tenants of which too many devices change for the worse: open, or refused and asked again',
     across: 'one',
   },
   heartbeatAgeSeconds: {
@@ -356,6 +372,7 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
           instanceUp: to(gauges.instanceUp),
           tenants: to(gauges.tenants),
           tenantsPermissionDrift: to(gauges.tenantsPermissionDrift),
+          massChanges: to(gauges.massChanges),
           heartbeatAgeSeconds: to(gauges.heartbeatAgeSeconds),
           credentialExpirySeconds: to(gauges.credentialExpirySeconds),
           sealedSecrets: to(gauges.sealedSecrets),

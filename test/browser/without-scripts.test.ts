@@ -147,6 +147,12 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('without
       await press(page, 'Replay 1 report');
       await told(page, 'They are due again.');
     },
+    '/tenants/:tenantId/holds/:holdId': async (page) => {
+      await press(page, 'Refuse: it is an accident');
+      await told(page, 'You refused it.');
+      await press(page, 'Release: it is right');
+      await told(page, 'You released it.');
+    },
     '/approvals/:approvalId': async (page) => {
       await press(page, 'Take it back');
       await told(page, 'It was rejected. Nothing was done.');

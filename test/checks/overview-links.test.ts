@@ -49,6 +49,13 @@ const said: Readonly<Record<keyof typeof words, readonly Attention[]>> = {
       ...{ targetId: instanceId, name: 'on call', lastError: 'HTTP 500', failingSince: at, givenUpAt },
     }),
   ),
+
+  ofMassChange: [
+    words.ofMassChange({
+      ...{ tenantId, tenantName: 'Contoso', holdId: instanceId, state: 'refused', openedAt: at, held: 11 },
+      ...{ macs: 60, unmanaged: 50, notCompliant: 0 },
+    }),
+  ],
   ofApproval: [
     words.ofApproval({
       ...{ tenantId, tenantName: null, approvalId: instanceId, action: 'move.advance', summary: '' },

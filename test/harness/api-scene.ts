@@ -1,5 +1,6 @@
 /** Two tenants that have everything, and keys of every role: one tenant is the other's stranger. */
 
+import { addHold } from './due-rows.ts';
 import { type EntraPerson, operatorsTenant, tokenOf } from './entra-operator.ts';
 import { connectTenant, type Scene, startScene } from './gateway.ts';
 
@@ -10,6 +11,7 @@ export interface TenantScene {
   readonly keyId: string;
   readonly deviceId: string;
   readonly moveId: string;
+  readonly holdId: string;
   readonly sessionId: string;
   /** Bound to this tenant alone. */
   readonly operatorId: string;
@@ -60,6 +62,7 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
     keyId: keys.json.results[0].id,
     deviceId,
     moveId: move.json.id,
+    holdId: await addHold(scene.database.sql, tenantId),
     // Nobody has a session with a browser here.
     sessionId: crypto.randomUUID(),
     operatorId,

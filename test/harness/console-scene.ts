@@ -1,6 +1,7 @@
 import { pages } from '../../src/console/pages/all.ts';
 import type { DeviceTruth } from '../../src/simulator/fleet.ts';
 import { newKey } from './console.ts';
+import { addHold } from './due-rows.ts';
 import { operatorsTenant } from './entra-operator.ts';
 import { eventually } from './eventually.ts';
 import { type AddedInstance, connectTenant, type Scene, sendWebhook, startScene } from './gateway.ts';
@@ -81,6 +82,7 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
     keyId,
     operatorId: operatorsTenant,
     moveId: (await api('POST', `/tenants/${contoso}/moves`, move)).json.id,
+    holdId: await addHold(scene.database.sql, contoso),
     approvalId: await askApproval(scene, api, contoso, berlin.id),
   };
   const pathOf = (path: string): string =>

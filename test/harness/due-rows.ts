@@ -17,6 +17,14 @@ export async function addOrigin(sql: Sql, tenantId: string = crypto.randomUUID()
   return { tenantId, instanceId };
 }
 
+/** A mass change of the tenant that nobody has decided; its id. */
+export async function addHold(sql: Sql, tenantId: string): Promise<string> {
+  const holdId = crypto.randomUUID();
+  await sql`insert into mass_changes (tenant_id, hold_id, mode, percent, macs, unmanaged, not_compliant)
+    values (${tenantId}, ${holdId}, 'hold-unmanaged', 30, 60, 50, 0)`;
+  return holdId;
+}
+
 /** Rows that wait without an entry of their schedule that is no later: always 0, whoever writes. */
 export async function unscheduled(sql: Sql): Promise<number> {
   const [row] = await sql<{ count: number }[]>`

@@ -164,6 +164,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     forward: (outcome) => counted.push(`forward ${outcome}`),
     routeLookup: () => undefined,
     upload: () => undefined,
+    changeForWorse: () => undefined,
     tokenRequest: () => undefined,
     heartbeat: () => undefined,
     alertMessage: () => undefined,

@@ -46,6 +46,8 @@ export function newRow(tenantId: string, report: NewReport, nowMs: number): Memo
     messageOpen: false,
     alone: false,
     readAgain: false,
+    retracted: false,
+    holdId: null,
     background: false,
     dueSinceMs: nowMs,
     failedAtMs: null,

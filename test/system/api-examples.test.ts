@@ -12,6 +12,7 @@ import {
   substitute,
 } from '../harness/api-document.ts';
 import { visitConsole } from '../harness/console.ts';
+import { addHold } from '../harness/due-rows.ts';
 import { addInstance, browse, type Scene, startScene } from '../harness/gateway.ts';
 import { type Answer, call } from '../harness/http.ts';
 
@@ -106,6 +107,11 @@ async function makeMany(): Promise<void> {
   });
   expect(imported.json.accepted).toBe(101);
   await askToRemove();
+}
+
+/** A mass change that nobody has decided. */
+async function makeHold(): Promise<void> {
+  ids.holdId = await addHold(scene.database.sql, ids.tenantId ?? '');
 }
 
 async function askToRemove(): Promise<void> {
@@ -204,7 +210,11 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['listReports', 200],
   ['listReportCauses', 200],
   ['replayReports', 202],
-  ['resyncTenant', 200],
+  ['resyncTenant', 200, makeHold],
+  ['listHolds', 200],
+  ['getHold', 200],
+  ['refuseHold', 200],
+  ['releaseHold', 200],
   ['rebuildRoutes', 202],
   ['createApiKey', 201, learn('apiKeyId')],
   ['listApiKeys', 200],

@@ -47,6 +47,7 @@ async function scrape(): Promise<{ ages: number; ms: number }> {
     instanceUp: () => undefined,
     tenants: () => undefined,
     tenantsPermissionDrift: () => undefined,
+    massChanges: () => undefined,
     heartbeatAgeSeconds: () => undefined,
     credentialExpirySeconds: () => undefined,
     sealedSecrets: () => undefined,

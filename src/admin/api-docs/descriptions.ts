@@ -145,6 +145,14 @@ export const descriptions: Readonly<Record<string, string>> = {
     'Holds from the next request on, in every process, and within two seconds on an open stream of events. It can be made before the first sign-in. The own assignment of an operator decides before that of everybody of the Entra tenant. A tenant-bound admin binds operators who are bound within its tenants, to tenants of its own.',
   unassignOperator:
     'From the next request on the assignment of everybody of the Entra tenant decides; without one the operator sees all tenants. A tenant-bound admin can end what leaves the operator within its tenants.',
+  listHolds:
+    'A hold begins when more Macs of the tenant change for the worse within an hour than ESPALIER_MASS_CHANGE_PERCENT allows, 50 at least. One is in force at a time: open or refused. held counts the devices whose newest state waits now; a device whose state is fine again leaves the hold. Ended holds are listed for 90 days.',
+  getHold:
+    'instances says where the held states come from, examples what Intune would be told of some of the devices. In mode alert nothing is held, and in hold-unmanaged no Mac that is only not compliant.',
+  releaseHold:
+    'What was held is told to Intune, 100 devices a second and behind what is new; a policy that asks for a compliant device then locks their users out. The count of the hour begins anew. 409 when the hold has ended.',
+  refuseHold:
+    'The instances that the held states came from are reconciled, all of the tenant where nothing is held. The hold stays in force: states that are fine again are told, those that are not go on waiting. It ends by itself an hour after nothing is held any more, and may be released or refused again.',
   listApprovals: 'What waits is kept for a day, what was decided for 90 days.',
   getApproval: 'The request as it was made, who asked, who decided, and the answer that it got.',
   approveApproval:

@@ -76,6 +76,9 @@ const examplesInOrder = {
   rollbackMove: { body: { reason: 'the new instance is slow' } },
   listReports: { query: { filter: 'state==failed;updatedAt=gt=2026-11-01T00:00:00Z' } },
   replayReports: { body: { filter: 'state==failed;reason==user-not-assigned' } },
+  listHolds: { query: { filter: 'state==open' } },
+  refuseHold: { body: { reason: 'the server was restored from the wrong backup' } },
+  releaseHold: { body: { reason: 'these Macs were sold' } },
   approveApproval: { body: { reason: 'agreed with the customer' } },
   rejectApproval: { body: { reason: 'not before the maintenance window' } },
   createApiKey: {

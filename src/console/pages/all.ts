@@ -8,6 +8,8 @@ import { connection } from './connection.ts';
 import { device } from './device.ts';
 import { devices } from './devices.ts';
 import { history } from './history.ts';
+import { hold } from './hold.ts';
+import { holds } from './holds.ts';
 import { importRoutes } from './import-routes.ts';
 import { instance } from './instance.ts';
 import { instanceEdit } from './instance-edit.ts';
@@ -42,6 +44,8 @@ export const pages: readonly ConsolePage[] = [
   tenantPermissions,
   tenantSettings,
   tenantMigrate,
+  holds,
+  hold,
   devices,
   device,
   instanceNew,

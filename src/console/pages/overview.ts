@@ -66,6 +66,7 @@ const keyCharacters = 500;
 const kindTones: Readonly<Record<AttentionKind, Tone>> = {
   'tenant-held': 'bad',
   'tenant-terminated': 'bad',
+  'mass-change': 'bad',
   'approval-waiting': 'warn',
   'instance-unreachable': 'bad',
   'reports-failed': 'bad',

@@ -254,6 +254,7 @@ const manage = (visit: Visit, tenant: Tenant): Html => {
 const links = ({ id: tenantId }: Tenant): Html => html`<p class="actions">
   <a href="${reportsAddress(tenantId)}">Its reports</a>
   <a href="${at`/tenants/${tenantId}/devices`}?conflict=true">Its conflicts</a>
+  <a href="${at`/tenants/${tenantId}/holds`}">Its mass changes</a>
   <a href="/history?${new URLSearchParams({ tenant: tenantId })}">Its history</a>
 </p>`;
 

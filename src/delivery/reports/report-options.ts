@@ -2,6 +2,7 @@ import type { Cloud } from '../../entra/clouds.ts';
 import type { PartnerApiVersions } from '../../intune/api-versions.ts';
 import type { ContentForm } from '../../intune/entities.ts';
 import type { Send } from '../../outbound/port.ts';
+import type { Brake } from '../../store/reports/brake.ts';
 import type { ReportStore } from '../../store/reports/report-row.ts';
 import type { Hold } from '../../store/row-types.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
@@ -29,6 +30,8 @@ export interface ReportTenants {
 
 export interface ReportStageOptions {
   readonly store: ReportStore;
+  /** Holds mass changes for the worse; default: nothing is held. */
+  readonly brake?: Brake;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'upload'>;
   readonly send: Send;

@@ -19,6 +19,8 @@ const fresh: DueReport = {
   messageOpen: false,
   alone: false,
   readAgain: false,
+  retracted: false,
+  holdId: null,
   background: false,
   lastUpdateAt: null,
   completedAt: null,

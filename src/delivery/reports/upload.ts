@@ -1,4 +1,6 @@
 import { getUpload, putUpload } from '../../intune/uploads.ts';
+import { massChangeRecheckSeconds } from '../../limits.ts';
+import type { MassChange, WorseReport } from '../../store/reports/brake.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
 import { contentOf, messageAgain, newMessage, type ReportedDevice, type StoredMessage } from './message.ts';
@@ -6,6 +8,7 @@ import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
 import { isOpen } from './units.ts';
 import { isClosed, settlementOfAccess, settlementOfClosed, settlementOfUpload } from './upload-outcome.ts';
+import { worseningOf } from './worsening.ts';
 
 /** Sending reports to Intune: the message stored first, the outcome settled by what it means. */
 
@@ -98,6 +101,34 @@ async function sendAgain(
 /** Others have a part of the message for a moment: the next lease is likely to find it whole. */
 const regroupSeconds = 0.5;
 
+interface HeldReport {
+  readonly row: DueReport;
+  readonly reason: string;
+  readonly detail: string;
+  readonly waitSeconds: number;
+}
+
+/** What the brake holds of these, in the words of the report. */
+async function brakedOf(
+  reported: readonly ReportedDevice[],
+  holder: string,
+  { brake }: ReportStageOptions,
+): Promise<ReadonlyMap<string, MassChange>> {
+  if (brake === undefined) return new Map();
+  const worse = reported.flatMap((one): WorseReport[] => {
+    const worsening = worseningOf(one);
+    return worsening === undefined ? [] : [{ row: one.row, worsening }];
+  });
+  return worse.length === 0 ? new Map() : brake.admit(holder, worse);
+}
+
+const heldByBrake = (row: DueReport, { macs, notCompliant, unmanaged }: MassChange): HeldReport => ({
+  row,
+  reason: 'mass-change',
+  detail: `of ${macs} Macs ${unmanaged} became unmanaged and ${notCompliant} not compliant within an hour: a person releases or refuses that`,
+  waitSeconds: massChangeRecheckSeconds,
+});
+
 /** Selects the reports that may be sent; the others are held, each with its reason. */
 async function sortOut(
   rows: readonly DueReport[],
@@ -105,25 +136,32 @@ async function sortOut(
   tenant: Tenant,
   options: ReportStageOptions,
 ): Promise<ReportedDevice[]> {
-  const reported: ReportedDevice[] = [];
-  const held: { row: DueReport; reason: string; detail: string }[] = [];
+  const tellableNow: ReportedDevice[] = [];
+  const held: HeldReport[] = [];
+  const { holdRecheckSeconds: waitSeconds } = options;
   for (const row of rows) {
     const content = contentOf(row);
     const verdict = tellable(content, row.sentRevision !== null, tenant.mode);
-    if (row.readAgain) held.push({ row, ...readAgain });
-    else if (verdict.tell) reported.push({ row, content, compliant: verdict.compliant });
-    else held.push({ row, reason: verdict.reason, detail: verdict.detail });
+    if (row.readAgain) held.push({ row, ...readAgain, waitSeconds });
+    else if (verdict.tell) tellableNow.push({ row, content, compliant: verdict.compliant });
+    else held.push({ row, reason: verdict.reason, detail: verdict.detail, waitSeconds });
   }
+  const braked = await brakedOf(tellableNow, holder, options);
+  const reported = tellableNow.filter(({ row }) => {
+    const hold = braked.get(row.deviceId);
+    if (hold !== undefined) held.push(heldByBrake(row, hold));
+    return hold === undefined;
+  });
   if (held.length > 0) {
     await options.store.settle(
-      held.map(({ detail, reason, row }) => ({
+      held.map(({ detail, reason, row, waitSeconds }) => ({
         row,
         holder,
         found: {
           state: 'held',
           reason,
           detail,
-          waitSeconds: options.holdRecheckSeconds,
+          waitSeconds,
           attempts: 0,
           ...(row.state === 'held' ? {} : { event: { stage: 'held', detail: `${reason}: ${detail}` } }),
         },

@@ -58,7 +58,7 @@ const webhookVariants = z.strictObject({
   lateMs: z.int().min(0).optional(),
   outOfOrderShare: share.optional(),
 });
-const inventoryVariants = z.strictObject({ oddShare: share.optional() });
+const inventoryVariants = z.strictObject({ oddShare: share.optional(), unmanagedShare: share.optional() });
 const trustBody = z.strictObject({
   pem: z
     .string()

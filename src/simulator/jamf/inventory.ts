@@ -6,6 +6,7 @@ import {
   type Oddity,
   type OddityVariants,
   oddityOf,
+  spread,
 } from './oddities.ts';
 
 /** The Conditional Access Inventory State of one account (domain/jamf.md 4.6). */
@@ -78,12 +79,20 @@ export interface Computer {
   readonly oddity: Oddity | undefined;
 }
 
+export interface InventoryVariants extends OddityVariants {
+  /**
+   * Share of the records, by their ids, that say that the Mac is not managed, 0 to 1: a server that was restored from an old
+   * backup, or whose management was switched off by mistake. 0 again gives every record its own word back.
+   */
+  unmanagedShare: number;
+}
+
 export interface Computers {
   /** `after` (milliseconds) is an earlier enrolment of the Mac elsewhere, which this one must be newer than. */
   create(facts: MacFacts, after?: number): Computer;
   /** A Mac that has enrolled and not yet told anything; `hidden`: listed, and 404 when asked for. */
   createWithoutInventory(oddity: 'uninventoried' | 'hidden'): Computer;
-  readonly variants: OddityVariants;
+  readonly variants: InventoryVariants;
   get(id: number): Computer | undefined;
   /** Lists computers by id, lowest first. */
   list(): Computer[];
@@ -101,21 +110,28 @@ export function createComputers(options: { clock: Clock; random: Random }): Comp
   const { clock, random } = options;
   const computers = new Map<number, Computer>();
   let lastId = 0;
-  const variants: OddityVariants = { oddShare: defaultOddShare };
+  const variants: InventoryVariants = { oddShare: defaultOddShare, unmanagedShare: 0 };
   const create = (facts: MacFacts, managementId: string, after = 0, oddity?: Oddity): Computer => {
     lastId += 1;
     const now = Math.max(clock.now(), after + 1);
+    const id = lastId;
+    let managed = true;
     const computer: Computer = {
-      id: lastId,
+      id,
       facts,
       managementId,
-      managed: true,
+      get managed() {
+        return managed && spread(id) >= variants.unmanagedShare;
+      },
+      set managed(is) {
+        managed = is;
+      },
       reportDate: now,
       lastCheckIn: now,
       lastEnrolledDate: now,
       initialEntryDate: now,
       calculatingUntil: 0,
-      oddity: oddity ?? oddityOf(lastId, variants),
+      oddity: oddity ?? oddityOf(id, variants),
     };
     computers.set(computer.id, computer);
     return computer;

@@ -30,7 +30,7 @@ export const macsPerUninventoried = 40;
 const forms = ['unzoned-dates', 'scalars', 'undated'] as const;
 
 /** Ids count from 1; the golden ratio spreads them evenly, the first odd one of the default share being 13. */
-const spread = (id: number): number => (Math.imul(id, 2_654_435_761) >>> 0) / 2 ** 32;
+export const spread = (id: number): number => (Math.imul(id, 2_654_435_761) >>> 0) / 2 ** 32;
 
 export const oddityOf = (id: number, { oddShare }: OddityVariants): Oddity | undefined =>
   spread(id) < oddShare ? forms[Math.floor((spread(id) / oddShare) * forms.length)] : undefined;

@@ -23,6 +23,8 @@ export const dueReport = pick(
   'messageOpen',
   'alone',
   'readAgain',
+  'retracted',
+  'holdId',
   'background',
   'lastUpdateAt',
   'completedAt',

@@ -70,7 +70,7 @@ async function storeMessages(
     update reports r set message_id = held.message_id, sent_revision = held.revision, sent_content = held.entities,
       message_devices = sizes.devices, message_at = held.message_at, message_open = true,
       last_update_at = held.last_update_at, check_in_told_at = r.last_check_in_at, sent_at = now(), state = 'sent',
-      reason = null, detail = null, updated_at = now(),
+      hold_id = null, reason = null, detail = null, updated_at = now(),
       -- Together from here on, so that they are found together again whatever happens to this process.
       next_try_at = case when sizes.devices > 1 then now() else r.next_try_at end
     from held join sizes on sizes.message_id = held.message_id
