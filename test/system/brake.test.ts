@@ -118,7 +118,7 @@ it('never holds a tenant with fewer than 50 Macs', async () => {
 it('several processes that decide at once open one hold, and let no more through than one', async () => {
   const { tenantId } = await makeTenant(300);
   const processes = [startProcess(), startProcess(), startProcess()];
-  const leases = [];
+  const leases: Awaited<ReturnType<typeof lease>>[] = [];
   for (const process of processes) leases.push(await lease(process, tenantId, 100));
   const held = await Promise.all(processes.map((process, at) => admitEach(process, leases[at]!)));
   const told = 300 - held.reduce((sum, one) => sum + one, 0);

@@ -7,7 +7,6 @@ import {
   sendWebhook,
   startScene,
 } from '../harness/gateway.ts';
-import { call } from '../harness/http.ts';
 
 /** A Jamf Pro server that was restored from an old backup must not lock its people out: contract section 3. */
 
@@ -116,7 +115,7 @@ it('is shown as what needs a person, counted, and is told with its remedy', asyn
   ]);
   const causes = (await scene.api('GET', '/reports/causes')).json.results;
   expect(causes).toContainEqual(expect.objectContaining({ reason: 'mass-change', count: 11 }));
-  const { text } = await call(`${scene.gateway.ops}/metrics`);
+  const text = await (await fetch(`${scene.gateway.ops}/metrics`)).text();
   expect(text).toMatch(/^espalier_mass_changes\{.*state="open".*\} 1$/m);
   expect(text).toMatch(/^espalier_changes_for_worse_total\{.*outcome="told".*\} 49$/m);
   expect(text).toMatch(/^espalier_changes_for_worse_total\{.*outcome="held".*\} 11$/m);

@@ -19,6 +19,7 @@ export const tags: readonly { readonly name: string; readonly description: strin
   { name: 'Moves', description: 'Devices that go from one instance to another.' },
   { name: 'Reports', description: 'What Intune is told of devices, over all tenants.' },
   { name: 'History', description: 'Who did what, each entry chained to the one before by hash.' },
+  { name: 'Holds', description: 'Mass changes for the worse, and what waits of them for a decision.' },
   { name: 'Approvals', description: 'Requests that wait for a second operator.' },
   { name: 'Keys', description: "Operators' API keys." },
   { name: 'Operators', description: 'Whom Entra signs in, and the tenants that they are bound to.' },
