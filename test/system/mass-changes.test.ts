@@ -172,7 +172,11 @@ it('outlives kill -9, and a refusal asks the instance again until nothing is hel
     { reason: 'restored the wrong backup' },
     operatorKey,
   );
-  expect([refused.status, refused.json.state, refused.json.decidedBy]).toEqual([200, 'refused', 'key operator']);
+  expect([refused.status, refused.json.state, refused.json.decidedBy]).toEqual([
+    200,
+    'refused',
+    'key operator',
+  ]);
   // The server is right again: everybody gets in, also those who were told before the brake took hold.
   await eventually(() => expect(toldAs('managed', 'berlin')).toBe(60), 120_000);
   await eventually(async () => expect(await heldNow()).toBe(0), wait);
