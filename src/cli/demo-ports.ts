@@ -28,6 +28,9 @@ export interface DemoPorts {
   readonly ops: number;
 }
 
+/** Three that follow one another, for a container, whose published ports are known before. */
+export const portsFrom = (base: number): DemoPorts => ({ data: base, admin: base + 1, ops: base + 2 });
+
 /** The defaults of contract.md 2 where they are asked for and free, else any free ports. */
 export async function findDemoPorts(preferDefaults: boolean): Promise<DemoPorts> {
   const taken = new Set<number>();

@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { type DemoChild, type DemoChildOptions, startDemoChild } from './demo-children.ts';
 import { DemoFailure } from './demo-failure.ts';
 import { createDemoHttp, createJsonApi } from './demo-http.ts';
-import { type DemoPorts, findDemoPorts } from './demo-ports.ts';
+import { type DemoPorts, findDemoPorts, portsFrom } from './demo-ports.ts';
 import type { DemoOutput } from './demo-status.ts';
 import type { DemoPlaces } from './demo-text.ts';
 import type { DemoContext, DemoWorld } from './demo-world.ts';
@@ -15,6 +15,10 @@ export interface DemoRun {
   readonly seed: number | undefined;
   /** A program in place of `serve`. */
   readonly gateway: string | undefined;
+  /** Address of the gateway's listeners. */
+  readonly listen: string;
+  /** First of the gateway's three ports; undefined: free ones. */
+  readonly portBase: number | undefined;
   /** The data directory, absolute. */
   readonly dir: string;
   readonly output: DemoOutput;
@@ -61,9 +65,9 @@ async function startGateway(
   const settings = {
     ...(parseEnv(environment) as Record<string, string>),
     ESPALIER_DATA_DIR: dirs.gatewayDir,
-    ESPALIER_DATA_LISTEN: `127.0.0.1:${ports.data}`,
-    ESPALIER_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-    ESPALIER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
+    ESPALIER_DATA_LISTEN: `${run.listen}:${ports.data}`,
+    ESPALIER_ADMIN_LISTEN: `${run.listen}:${ports.admin}`,
+    ESPALIER_OPS_LISTEN: `${run.listen}:${ports.ops}`,
     ESPALIER_DRAIN_DELAY_SECONDS: '0',
     // The link that signs a person in is known to one process.
     ESPALIER_PROCESSES: '1',
@@ -108,7 +112,7 @@ async function createContext(run: DemoRun, places: DemoPlaces, caFile: string): 
 
 /** Starts both children and waits until they are ready. */
 export async function startDemo(run: DemoRun): Promise<DemoStart> {
-  const ports = await findDemoPorts(!run.once);
+  const ports = run.portBase === undefined ? await findDemoPorts(!run.once) : portsFrom(run.portBase);
   const dirs = { simulatorDir: join(run.dir, 'simulator'), gatewayDir: join(run.dir, 'gateway') };
   const publicUrl = `https://localhost:${ports.data}`;
   const adminUrl = `https://localhost:${ports.admin}`;

@@ -21,6 +21,10 @@ export interface DemoArguments {
   /** Default: `.espalier-demo`. */
   readonly dataDir?: string | undefined;
   readonly seed?: number | undefined;
+  /** Address of the gateway's listeners. Default: the loopback interface. */
+  readonly listen?: string | undefined;
+  /** Port of the data listener; admin and ops follow. Default: those of `serve` where they are free, else free ones. */
+  readonly portBase?: number | undefined;
   /** Absolute path of a program that is run in place of `serve`, with `once`: the same gateway on another runtime. */
   readonly gateway?: string | undefined;
 }
@@ -203,8 +207,11 @@ export async function runDemo(args: DemoArguments = {}): Promise<number> {
   const output = createDemoOutput(args.once ? process.stderr : process.stdout);
   const dir = resolve(args.dataDir ?? '.espalier-demo');
   const once = args.once === true;
-  const { gateway, seed } = args;
-  const run: DemoRun = { once, seed, gateway, dir, output, startedAtMs, stopped, cleanUps: [] };
+  const { gateway, listen = '127.0.0.1', portBase, seed } = args;
+  const run: DemoRun = {
+    ...{ once, seed, gateway, listen, portBase, dir },
+    ...{ output, startedAtMs, stopped, cleanUps: [] },
+  };
   let summary: DemoSummary | undefined;
   let isBroken = false;
   try {

@@ -122,6 +122,16 @@ function addTrying(program: Command): void {
     .option('--once', 'end when it is shown; the last line is a JSON summary')
     .option('--data-dir <dir>', 'where its database and certificates are', '.espalier-demo')
     .option('--seed <n>', 'the same seed makes the same fleet', wholeNumber)
+    .option(
+      '--listen <address>',
+      "address of the gateway's listeners; 0.0.0.0 in a container, where what is published decides who comes in",
+      '127.0.0.1',
+    )
+    .option(
+      '--port-base <n>',
+      "first of the gateway's three ports: data, admin, ops; default: free ones",
+      wholeNumber,
+    )
     .action(async (options: DemoArguments) => {
       const { runDemo } = await import('./demo.ts');
       process.exitCode = await runDemo(options);
