@@ -100,6 +100,7 @@ describe('the packed package', () => {
     expect(files).toContain('package/node_modules/postgres/src/connection.js');
     expect(files).toContain('package/dist/cli/main.js');
     expect(files).toContain('package/migrations/meta/_journal.json');
+    expect(files).toContain('package/NOTICE');
   });
 
   it('serves from a folder, by npx too, without development dependencies and with install scripts blocked', async () => {
