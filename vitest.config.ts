@@ -116,8 +116,9 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          // In a browser: vitest.browser.config.ts. With an ACME authority: vitest.acme.config.ts.
-          exclude: ['test/browser/**', 'test/acme/**', ...timed],
+          // In a browser: vitest.browser.config.ts. With an ACME authority: vitest.acme.config.ts. docs/install.md:
+          // vitest.packaging.config.ts.
+          exclude: ['test/browser/**', 'test/acme/**', 'test/packaging/**', ...timed],
           ...inSystem,
           ...together,
         },
