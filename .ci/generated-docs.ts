@@ -4,6 +4,7 @@ import { openApiDocument as documentOf } from '../src/admin/api-docs/document.ts
 import type { Document } from '../src/admin/api-docs/openapi.ts';
 import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
+import { oauthErrorKinds, type TokenErrorKind, tokenErrorKinds } from '../src/entra/error-kinds.ts';
 import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { groupOf, type SettingGroup, settingGroups } from '../src/runtime/setting-groups.ts';
@@ -187,20 +188,54 @@ function openApi(): Document {
   return documentOf(app);
 }
 
-/** The table of owners stands between two remarks of a page that is written by hand. */
-function architecturePage(): string {
-  const page = present('docs/architecture.md') ?? '';
-  const [before, , after] = page.split(/(?<=<!-- npm run docs writes this table -->\n)|(?=<!-- to here -->)/);
-  if (before === undefined || after === undefined)
-    throw new Error('docs/architecture.md has no place for the owners');
+function writersPage(): string {
   const files = readTree();
-  return `${before}\n${ownersTable(files, readWrites(files))}\n\n${after}`;
+  return `# Who writes what
+
+For whoever changes the database. Made from the code by \`npm run docs\`.
+
+A table has one writer in \`src/store/\`, a file or a folder. Everybody else has it written by the writer's verbs, which keep what the
+table promises: order of locks, back-off, notification. What each table holds is in [data.md](data.md).
+
+${ownersTable(files, readWrites(files))}
+`;
+}
+
+const codesOf = (kind: TokenErrorKind): string =>
+  [...tokenErrorKinds].flatMap(([code, one]) => (one === kind ? [String(code)] : [])).join(', ');
+
+/** The refusals of Entra's token endpoint: how Espalier treats each and who has to do what. */
+function entraErrorsPage(): string {
+  const kinds = [...new Set([...tokenErrorKinds.values(), ...oauthErrorKinds.values()])];
+  return `# What Entra refuses
+
+For operators who see one of these causes in a tenant's status, in a step of \`confirm\` or in the log. Made from
+\`src/entra/error-kinds.ts\` by \`npm run docs\`; what follows from a scope is in [connection.md](connection.md#what-entra-refuses).
+
+${table(
+  ['Cause', 'Scope', 'Owner', 'Codes (AADSTS)', 'Remedy'],
+  kinds.map((kind) => [code(kind.cause), kind.scope, kind.owner, codesOf(kind), kind.remedy]),
+)}
+
+\`graph-not-available\` is \`intune-not-provisioned\` where the missing resource is Microsoft Graph: check \`graph\` in the clouds file, and
+that the tenant still has Microsoft Graph under Enterprise applications. An invalid assertion whose text is about times is \`clock-wrong\`.
+
+A code that is not listed is judged by the HTTP status (429: \`throttled\`; 5xx and 408: \`entra-unavailable\`), then by OAuth's \`error\`, else
+it is \`unexpected-answer\`, transient. Without an answer: \`entra-timeout\` and \`entra-unreachable\` pass; \`authority-refused\`,
+\`token-request-failed\`, \`credential-not-configured\` and \`credential-unreadable\` are of scope registration.
+
+${table(
+  ['OAuth `error`', 'Cause'],
+  [...oauthErrorKinds].map(([error, { cause }]) => [code(error), code(cause)]),
+)}
+`;
 }
 
 /** In this order: the commands are made of the model that is written before them. */
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
-  'docs/architecture.md': architecturePage,
+  'docs/writers.md': writersPage,
+  'docs/entra-errors.md': entraErrorsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),

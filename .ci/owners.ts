@@ -5,7 +5,7 @@ import { isProduct, moduleOf, notification, type Write } from './writers.ts';
 
 /**
  * Says for each table which module of the store writes it, through which of its functions others have it written, and
- * who they are: a table of docs/architecture.md, made of what the code imports and calls.
+ * who they are: docs/writers.md, made of what the code imports and calls.
  */
 
 /** A function or value that a file of the store declares for itself or for others. */

@@ -21,7 +21,7 @@ import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
 import { workersBench } from './workers.ts';
 
-/** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/bench.md. */
+/** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/performance.md. */
 
 interface Benchmark {
   readonly run: (run: Run) => Promise<Finding[]>;

@@ -71,7 +71,7 @@ export function remedyOf(failure: string): string {
 
 const unreachable =
   'Look whether this machine reaches ESPALIER_ACME_DIRECTORY; a private address has to be in ESPALIER_UPSTREAM_ALLOW, an own CA in NODE_EXTRA_CA_CERTS.';
-const other = 'Read what the authority says, and docs/acme.md.';
+const other = 'Read what the authority says, and docs/tls.md.';
 const reachable =
   'The authority must reach the name from the internet: look whether its DNS records lead here, and port 80 (http-01) or 443 (tls-alpn-01) is open.';
 

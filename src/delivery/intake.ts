@@ -80,7 +80,7 @@ const counted = (rows: readonly MarkedRow[]): MarkedRow[] =>
 const newestPushed = (rows: readonly PushedRow[], nowMs: number): PushedRow[] =>
   together(rows, (known, later) => newerPushed(known, later, nowMs));
 
-/** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/bench.md). */
+/** Rows of one statement, and statements of a kind at the same time: more gain nothing (docs/performance.md). */
 const rowsTogether = 128;
 const writesAtOnce = 3;
 /** Text that weighs as much as a row, in characters: so `rowsTogether` bounds both, whatever shape the records have. */

@@ -11,13 +11,13 @@ describe('what is set up in Jamf Pro', () => {
 
   it('has the privileges that the documents list, in the same order', () => {
     const names = Object.values(neededPrivileges).map(({ name }) => `\`${name}\``);
-    const listed = /whose role has exactly: (.*?) \(/.exec(text('README.md'))?.[1];
+    const listed = /whose role has exactly: (.*?) \(/.exec(text('docs/connect.md'))?.[1];
     expect(listed).toBe(names.join(', '));
     for (const name of names) expect(text('docs/doctor.md')).toContain(name);
   });
 
-  it('has the events that the README lists', () => {
-    const [listed = ''] = /In Jamf Pro add webhooks for (.*?) to /.exec(text('README.md')) ?? [];
+  it('has the events that the page lists', () => {
+    const [listed = ''] = /In Jamf Pro add webhooks for (.*?) to /.exec(text('docs/connect.md')) ?? [];
     const names = [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name);
     expect(names).toEqual(recommendedEvents.map(({ event }) => event));
   });

@@ -3,7 +3,7 @@ import { copiedColumns, readCopiedRoutes, type TakeRoute } from './copied-routes
 
 /**
  * Reads all routes in one pass, as binary COPY: rows by queries or a cursor cost an object each and half of the speed
- * (docs/route-cache.md). Resolves to how many there were.
+ * (docs/architecture.md). Resolves to how many there were.
  *
  * `sql` is a client of one connection that is used for nothing else: after a COPY that was left early the connection
  * is of no use, and after a second one the next query hangs.

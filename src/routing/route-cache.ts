@@ -1,5 +1,5 @@
 /**
- * The routing table in memory, kept until the change feed names a route (docs/route-cache.md). The law: when a poll of
+ * The routing table in memory, kept until the change feed names a route (docs/architecture.md). The law: when a poll of
  * the feed that began after a commit has ended, nothing older than that commit is answered, except while the database is
  * away: then the routes that were forgotten and not read anew serve on.
  *

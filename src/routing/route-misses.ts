@@ -14,7 +14,7 @@ export interface RouteMissesOptions {
   readonly found: (name: RouteName, route: VersionedRoute) => void;
 }
 
-/** Names in one query: 80 thousand a second come out of 64 (docs/route-cache.md). */
+/** Names in one query: 80 thousand a second come out of 64 (docs/architecture.md). */
 const namesPerQuery = 128;
 /** Queries under way, of the process's twenty connections. */
 const queriesAtOnce = 4;

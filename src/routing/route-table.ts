@@ -1,6 +1,6 @@
 /**
  * Routes packed into typed arrays: 32 bytes a place, 40 to 60 a route, nothing that the garbage collector walks. Pure;
- * docs/route-cache.md has the reasons and the measurements.
+ * docs/architecture.md has the reasons and the measurements.
  *
  * The places are dealt out to segments by the hash, and each segment grows by itself: filling one table of ten million
  * routes anew would stop the process for a second, one segment takes some milliseconds.

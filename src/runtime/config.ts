@@ -25,7 +25,7 @@ export interface RegisteredApplication {
   readonly credentials: readonly Credential[];
 }
 
-/** Certificates by ACME (docs/acme.md), as far as all of it is set. */
+/** Certificates by ACME (docs/tls.md), as far as all of it is set. */
 export interface AcmeConfig {
   readonly directory: string;
   readonly names: readonly string[];

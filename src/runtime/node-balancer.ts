@@ -1,4 +1,4 @@
-/** What balancers before this process say of their callers, where it may be believed (docs/balancer.md). */
+/** What balancers before this process say of their callers, where it may be believed (docs/network.md). */
 
 import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';

@@ -297,7 +297,7 @@ export const settings = {
   ),
   trustedProxies: setting(
     'ESPALIER_TRUSTED_PROXIES',
-    "CIDRs and addresses of the balancers whose `Forwarded` or `X-Forwarded-For` names the caller; comma list; everybody else's is ignored (docs/balancer.md)",
+    "CIDRs and addresses of the balancers whose `Forwarded` or `X-Forwarded-For` names the caller; comma list; everybody else's is ignored (docs/network.md)",
     list().transform(readTrustedProxies),
     { defaultText: 'unset: nobody', example: '10.20.0.0/24,fd00:20::/64' },
   ),
@@ -322,7 +322,7 @@ export const settings = {
   ),
   fastLane: setting(
     'ESPALIER_FAST_LANE',
-    "`on`: device calls are answered before Node's HTTP server, past its streams where that is known to be safe; `public`: never past its streams; `off`: every request takes the ordinary way (docs/fast-lane.md)",
+    "`on`: device calls are answered before Node's HTTP server, past its streams where that is known to be safe; `public`: never past its streams; `off`: every request takes the ordinary way (docs/forwarding.md)",
     choice('on', 'on', 'public', 'off'),
   ),
   tlsCertFile: setting(
@@ -343,7 +343,7 @@ export const settings = {
   ),
   acmeDirectory: setting(
     'ESPALIER_ACME_DIRECTORY',
-    'directory of the authority that certificates come from by ACME; unset: none (docs/acme.md)',
+    'directory of the authority that certificates come from by ACME; unset: none (docs/tls.md)',
     httpsUrl.optional(),
     { example: 'https://acme-v02.api.letsencrypt.org/directory' },
   ),
@@ -383,7 +383,7 @@ export const settings = {
   ),
   clientCertHeader: setting(
     'ESPALIER_CLIENT_CERT_HEADER',
-    'header in which a balancer of `ESPALIER_TRUSTED_PROXIES` hands over the client certificate of an instance, as `client-cert`, `x-client-cert` or `x-forwarded-client-cert`; verified against `ESPALIER_CLIENT_CA_FILE`; the balancer has to overwrite it (docs/balancer.md)',
+    'header in which a balancer of `ESPALIER_TRUSTED_PROXIES` hands over the client certificate of an instance, as `client-cert`, `x-client-cert` or `x-forwarded-client-cert`; verified against `ESPALIER_CLIENT_CA_FILE`; the balancer has to overwrite it (docs/network.md)',
     text.transform(readCertificateHeaderName),
     { example: 'x-client-cert' },
   ),
@@ -531,7 +531,7 @@ export const settings = {
   ),
   httpsProxy: setting(
     'HTTPS_PROXY',
-    'the outgoing proxy for everything that leaves for Microsoft and instances, `http://user:password@host:port` or `https://…`; `https_proxy` counts first (docs/outgoing-proxy.md)',
+    'the outgoing proxy for everything that leaves for Microsoft and instances, `http://user:password@host:port` or `https://…`; `https_proxy` counts first (docs/network.md)',
     text.transform(readProxy),
     { example: 'http://proxy.example.com:3128', secret: true, lowerCaseToo: true },
   ),

@@ -5,7 +5,7 @@ import { type Setting, settings } from './settings.ts';
 
 /** Variables that look like ours and are read by nobody: misspelt, or of another version. */
 
-/** Read by the command line: profiles, servers and completion (docs/command-line.md). */
+/** Read by the command line: profiles, servers and completion (docs/cli.md). */
 const commandLineNames = [
   'ESPALIER_API_KEY',
   'ESPALIER_CA_FILE',

@@ -996,7 +996,7 @@ export const timeline = pgTable(
 );
 
 /**
- * Certificates by ACME (docs/acme.md). They belong to the deployment and not to a tenant, so their keys begin with the
+ * Certificates by ACME (docs/tls.md). They belong to the deployment and not to a tenant, so their keys begin with the
  * directory of the authority instead: another authority, or its staging system, has rows of its own.
  */
 export const acmeAccounts = pgTable('acme_accounts', {

@@ -11,7 +11,7 @@ import { bootstrapKey, type GatewayProcess, startProcess } from '../harness/gate
 import { hasPebble, type Pebble, startPebble } from '../harness/pebble.ts';
 import { freePort } from '../harness/ports.ts';
 
-/** Certificates from a real authority that validates names for real (docs/acme.md). */
+/** Certificates from a real authority that validates names for real (docs/tls.md). */
 
 const validitySeconds = 30;
 

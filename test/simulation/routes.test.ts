@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { runSeed } from './routes/world.ts';
 
-/** Routes in memory under every trouble that a seed can think of (docs/route-cache.md). */
+/** Routes in memory under every trouble that a seed can think of (docs/architecture.md). */
 
 const one = process.env.ESPALIER_SIMULATION_SEED;
 const count = Number(process.env.ESPALIER_SIMULATION_SEEDS ?? (one === undefined ? 12 : 1));

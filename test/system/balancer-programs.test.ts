@@ -17,12 +17,12 @@ import { type Haproxy, hasHaproxy, hasNginx, startHaproxy, startNginx } from '..
 import { type Issued, issue } from '../harness/issuing.ts';
 import { freePort } from '../harness/ports.ts';
 
-/** The examples of docs/balancer.md for HAProxy and nginx, run by those programs before a gateway. */
-const page = readFileSync(new URL('../../docs/balancer.md', import.meta.url), 'utf8');
+/** The examples of docs/network.md for HAProxy and nginx, run by those programs before a gateway. */
+const page = readFileSync(new URL('../../docs/network.md', import.meta.url), 'utf8');
 function example(heading: string): string {
   const [, rest = ''] = page.split(`### ${heading}\n`);
   const text = /```(?:haproxy|nginx)\n(.*?)```/s.exec(rest)?.[1];
-  if (text === undefined) throw new Error(`docs/balancer.md has no example under ${heading}`);
+  if (text === undefined) throw new Error(`docs/network.md has no example under ${heading}`);
   return text;
 }
 

@@ -19,7 +19,7 @@ import { type Issued, issue } from '../harness/issuing.ts';
 import { type OwnInstance, startOwnInstance } from '../harness/own-instance.ts';
 import { bodyOf, rawCall } from '../harness/raw-call.ts';
 
-/** A gateway behind a balancer whose word counts, and beside it strangers whose does not (docs/balancer.md). */
+/** A gateway behind a balancer whose word counts, and beside it strangers whose does not (docs/network.md). */
 describe('behind a balancer', () => {
   const balancer = '127.0.0.8';
   const stranger = '127.0.0.1';

@@ -4,7 +4,7 @@ import type { PressureLevel } from '../../src/gateway/pressure.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type LaneScene, openCaller, parseAnswers, startLaneScene } from '../harness/lane-scene.ts';
 
-/** The fast lane gives the answers of the ordinary way, and what it does not take gets there whole (docs/fast-lane.md). */
+/** The fast lane gives the answers of the ordinary way, and what it does not take gets there whole (docs/forwarding.md). */
 describe('the fast lane', () => {
   let scene: LaneScene;
   let device: string;

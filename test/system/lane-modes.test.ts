@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type GatewayProcess, type Scene, startScene } from '../harness/gateway.ts';
 import { testedLane } from '../harness/sockets.ts';
 
-/** A gateway says which way device calls take, and no way lets a stranger end it (docs/fast-lane.md). */
+/** A gateway says which way device calls take, and no way lets a stranger end it (docs/forwarding.md). */
 describe('the way of device calls', () => {
   let scene: Scene;
   beforeAll(async () => {

@@ -17,7 +17,7 @@ import {
 import { call } from '../harness/http.ts';
 import { runCommand } from '../harness/run-espalier.ts';
 
-/** A gateway that may leave its network through a proxy only (docs/outgoing-proxy.md). */
+/** A gateway that may leave its network through a proxy only (docs/network.md). */
 describe('behind an outgoing proxy', { timeout: 60_000 }, () => {
   const credentials = 'gateway:outgoing-secret';
   let proxy: ConnectProxy;

@@ -10,7 +10,7 @@ import { bootstrapKey, connectTenant, type Scene, sendWebhook, startScene } from
 import { ownEnvironment } from '../harness/own-environment.ts';
 import { program } from '../harness/program.ts';
 
-/** The rehearsal of docs/recovery.md: an old database restored, and one that is lost. */
+/** The rehearsal of docs/procedures.md: an old database restored, and one that is lost. */
 
 const run = promisify(execFile);
 

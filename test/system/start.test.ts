@@ -26,7 +26,7 @@ import { runCommand } from '../harness/run-espalier.ts';
 
 /** How `serve` starts, waits, fails and ends: each failure in one line that names the variable, and nothing left behind. */
 
-const recoveryPage = readFileSync(new URL('../../docs/recovery.md', import.meta.url), 'utf8');
+const recoveryPage = readFileSync(new URL('../../docs/procedures.md', import.meta.url), 'utf8');
 const dirs: string[] = [];
 const running = new Set<ChildProcess>();
 
@@ -438,7 +438,7 @@ describe('without its database', () => {
       values (gen_random_uuid(), 'public', 'Other', 'device-compliance', 'manual', '{}', '{"sealed":"v1.abcdefgh.AAAA"}')`;
     const own = { ...environment, DATABASE_URL: other.url };
     const { code, lines } = await failedStart(own);
-    // The way out of docs/recovery.md, for whoever lost the key.
+    // The way out of docs/procedures.md, for whoever lost the key.
     const [statement] = /update instances set [\s\S]*?;\nupdate tenants[\s\S]*?;/.exec(recoveryPage) ?? [];
     await other.sql.unsafe(statement!);
     const next = launch(own);

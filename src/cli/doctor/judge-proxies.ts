@@ -26,7 +26,7 @@ export function judgeBalancer(facts: BalancerFacts): Line {
       ? say.ok('no balancer is named: the other end of a connection is the caller')
       : say.warn(
           'something before this gateway ends TLS (ESPALIER_TLS=off), and no balancer is named: all callers share one address in limits and history',
-          'Name its addresses: docs/balancer.md.',
+          'Name its addresses: docs/network.md.',
           'configuration',
         );
   const found = [
@@ -67,7 +67,7 @@ export function judgeOutgoing({ others, proxy, unread }: OutgoingFacts): Line {
     ? say.ok('everything goes out through it, but to what NO_PROXY names')
     : say.warn(
         `NO_PROXY has ${unread.join(', ')}, which cannot be read and exempts nothing`,
-        'Names, addresses, CIDRs, or * are read: docs/outgoing-proxy.md.',
+        'Names, addresses, CIDRs, or * are read: docs/network.md.',
         'configuration',
       );
 }

@@ -1,5 +1,5 @@
 /**
- * The fast lane of the data listener (docs/fast-lane.md): connections come here before Node's parser sees them, and
+ * The fast lane of the data listener (docs/forwarding.md): connections come here before Node's parser sees them, and
  * stay as long as they bring nothing but device calls of the one shape that request.ts proves.
  */
 

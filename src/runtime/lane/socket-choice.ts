@@ -1,4 +1,4 @@
-/** Decides whether device calls are served past Node's streams in this process, and why (docs/fast-lane.md). */
+/** Decides whether device calls are served past Node's streams in this process, and why (docs/forwarding.md). */
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
