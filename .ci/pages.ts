@@ -78,7 +78,7 @@ function wordFaults(): string[] {
 
 /** Pages that are still to be rewritten. */
 const pending =
-  'admin-api approvals data declarative doctor history import-export landing moves notifications operators performance settings sign-in'
+  'admin-api data declarative doctor history import-export operators performance settings sign-in'
     .split(' ')
     .map((name) => `docs/${name}.md`);
 
