@@ -13,6 +13,7 @@ import { minDatabaseConnections } from '../src/store/connection-budget.ts';
 import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
+import { type Claim, claims } from './claims.ts';
 import { commandModel } from './command-model.ts';
 import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
@@ -54,7 +55,7 @@ function settingsOfGroup(group: SettingGroup): string {
 
 const settingsPage = (): string => `# Settings
 
-Made from \`src/runtime/settings.ts\` by \`npm run docs\`; change it there.
+For whoever runs a gateway: every variable. Made from \`src/runtime/settings.ts\` by \`npm run docs\`; change it there.
 
 Espalier reads these environment variables at start, also from a file \`.env\` in the working directory. A wrong or
 missing value stops the start with one line per fault that names the variable, what is wrong with the value, and a good
@@ -231,11 +232,38 @@ ${table(
 `;
 }
 
+const evidenceOf = (claim: Claim): string => {
+  if ('documented' in claim) return `*documented*: ${claim.documented}`;
+  if ('assumed' in claim) return `*assumed*: ${claim.assumed}`;
+  const tests = claim.tested.map(
+    ([file, ...names]) => `${code(file)}: ${names.map((name) => `"${name}"`).join(', ')}`,
+  );
+  return `*tested*: ${tests.join(', ')}`;
+};
+
+const claimsPage = (): string => `# Claims
+
+For whoever judges Espalier's safety, or changes what a claim rests on. Made from \`.ci/claims.ts\` by \`npm run docs\`. The
+[threat model](threat-model.md) says what is protected and against whom.
+
+*Tested*: the test that is named fails when the claim is no longer true. *Documented*: a page says how it works; no test shows it alone.
+*Assumed*: Espalier relies on it and cannot see to it.
+${Object.entries(claims)
+  .map(
+    ([title, of]) =>
+      `\n## ${title}\n\n${table(
+        ['Claim', 'Known by'],
+        of.map((claim) => [claim.claim, evidenceOf(claim)]),
+      )}\n`,
+  )
+  .join('')}`;
+
 /** In this order: the commands are made of the model that is written before them. */
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
   'docs/writers.md': writersPage,
   'docs/entra-errors.md': entraErrorsPage,
+  'docs/claims.md': claimsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),
