@@ -18,8 +18,9 @@ import { commandModel } from './command-model.ts';
 import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
 import { readTree } from './layers.ts';
-import { ownersTable } from './owners.ts';
-import { readWrites } from './statements.ts';
+import { tableOwners } from './owners.ts';
+import { readWrites, tables } from './statements.ts';
+import { tableTexts } from './table-texts.ts';
 
 /**
  * The documents that are made of the code: `node .ci/generated-docs.ts` writes them, with `--check` it compares and
@@ -189,16 +190,29 @@ function openApi(): Document {
   return documentOf(app);
 }
 
-function writersPage(): string {
+function tablesPage(): string {
   const files = readTree();
-  return `# Who writes what
+  const owners = tableOwners(files, readWrites(files));
+  const lines = [...tables.values()].sort().map((name) => {
+    const text = tableTexts[name];
+    if (text === undefined) throw new Error(`.ci/table-texts.ts says nothing of the table ${name}`);
+    const owner = owners.find((one) => one.table === name);
+    return [
+      code(name),
+      text.row,
+      text.kept,
+      owner === undefined ? '' : code(owner.module),
+      owner?.verbs ?? '',
+    ];
+  });
+  return `# Tables
 
-For whoever changes the database. Made from the code by \`npm run docs\`.
+For whoever runs or changes the database. Made from the code and \`.ci/table-texts.ts\` by \`npm run docs\`.
 
-A table has one writer in \`src/store/\`, a file or a folder. Everybody else has it written by the writer's verbs, which keep what the
-table promises: order of locks, back-off, notification. What each table holds is in [data.md](data.md).
+A table has one writer in \`src/store/\`, a file or a folder; triggers write what has none. Everybody else has it written by the writer's
+verbs, which keep what the table promises: order of locks, back-off, notification. The folders that call them stand behind.
 
-${ownersTable(files, readWrites(files))}
+${table(['Table', 'A row is', 'Kept', 'Its writer', 'Verbs'], lines)}
 `;
 }
 
@@ -261,7 +275,7 @@ ${Object.entries(claims)
 /** In this order: the commands are made of the model that is written before them. */
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
-  'docs/writers.md': writersPage,
+  'docs/tables.md': tablesPage,
   'docs/entra-errors.md': entraErrorsPage,
   'docs/claims.md': claimsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,

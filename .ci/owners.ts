@@ -5,7 +5,7 @@ import { isProduct, moduleOf, notification, type Write } from './writers.ts';
 
 /**
  * Says for each table which module of the store writes it, through which of its functions others have it written, and
- * who they are: docs/writers.md, made of what the code imports and calls.
+ * who they are: docs/tables.md, made of what the code imports and calls.
  */
 
 /** A function or value that a file of the store declares for itself or for others. */
@@ -83,8 +83,19 @@ function reaches(from: Declared, table: string, seen = new Set<Declared>()): boo
   return [...from.uses].some((used) => !seen.has(used) && reaches(used, table, seen));
 }
 
-/** `files`: path from the project's root to text. */
-export function ownersTable(files: ReadonlyMap<string, string>, writes: readonly Write[]): string {
+export interface TableOwner {
+  readonly table: string;
+  /** Its writer below src/, a file or a folder. */
+  readonly module: string;
+  /** Its verbs that others call, each with the folders that do. */
+  readonly verbs: string;
+}
+
+/** `files`: path from the project's root to text. In the order of the tables' names. */
+export function tableOwners(
+  files: ReadonlyMap<string, string>,
+  writes: readonly Write[],
+): readonly TableOwner[] {
   const product = new Map(
     [...files].filter(
       ([file, text]) => isProduct(file) && (moduleOf(file) !== undefined || text.includes('/store/')),
@@ -94,16 +105,13 @@ export function ownersTable(files: ReadonlyMap<string, string>, writes: readonly
   const declared = declaredInStore(syntax, writes);
   followUses(syntax, declared);
   const owned = writes.filter(({ file, table }) => moduleOf(file) !== undefined && table !== notification);
-  const rows = [...new Set(owned.map(({ table }) => table))].sort().map((table) => {
+  return [...new Set(owned.map(({ table }) => table))].sort().map((table) => {
     const module = moduleOf(owned.find((write) => write.table === table)?.file ?? '');
     const isFolder = [...product.keys()].some((file) => file.startsWith(`src/store/${module}/`));
     const verbs = [...declared.values()]
       .filter((one) => moduleOf(one.file) === module && one.users.size > 0 && reaches(one, table))
       .map(({ name, users }) => `\`${name}\` (${[...users].sort().join(', ')})`)
       .sort();
-    return `| \`${table}\` | \`store/${module}${isFolder ? '/' : '.ts'}\` | ${verbs.join(', ')} |`;
+    return { table, module: `store/${module}${isFolder ? '/' : '.ts'}`, verbs: verbs.join(', ') };
   });
-  return ['| Table | Its writer | Verbs, and the folders that call them |', '|---|---|---|', ...rows].join(
-    '\n',
-  );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ownersTable } from '../../.ci/owners.ts';
+import { tableOwners } from '../../.ci/owners.ts';
 import { findWrites, type Tables } from '../../.ci/writers.ts';
 
 const tables: Tables = new Map([
@@ -7,16 +7,14 @@ const tables: Tables = new Map([
   ['holds', 'holds'],
 ]);
 
-const rowsOf = (files: Readonly<Record<string, string>>): string[] =>
-  ownersTable(
+const ownersOf = (files: Readonly<Record<string, string>>) =>
+  tableOwners(
     new Map(Object.entries(files)),
     Object.entries(files).flatMap(([file, text]) => findWrites(file, text, tables)),
-  )
-    .split('\n')
-    .slice(2);
+  );
 
-test('a table has a line with its writer and the verbs that others call, also those that write it through another', () => {
-  const rows = rowsOf({
+test('a table has its writer and the verbs that others call, also those that write it through another', () => {
+  const owners = ownersOf({
     'src/store/tenants/hold.ts': `
       import { put } from './tenant.ts';
       const hold = () => sql\`insert into holds values (1)\`;
@@ -33,8 +31,12 @@ test('a table has a line with its writer and the verbs that others call, also th
       import type { holdTenant } from '../../store/tenants/hold.ts';
       write({ holdTenant: 1 }, services.holdTenant);`,
   });
-  expect(rows).toEqual([
-    '| `holds` | `store/tenants/` | `holdTenant` (connection/) |',
-    '| `tenants` | `store/tenants/` | `holdTenant` (connection/), `put` (admin/tenants/) |',
+  expect(owners).toEqual([
+    { table: 'holds', module: 'store/tenants/', verbs: '`holdTenant` (connection/)' },
+    {
+      table: 'tenants',
+      module: 'store/tenants/',
+      verbs: '`holdTenant` (connection/), `put` (admin/tenants/)',
+    },
   ]);
 });
