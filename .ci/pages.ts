@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 
 /**
  * Pages of the documentation stay readable: their number of words is bounded, each begins with whom it is for, every
- * link leads to a page and a heading that are there, and pages that the code names exist. Exits 1 with a line a fault.
+ * link leads to a page and a heading that are there, and pages that the code names and files that pages name exist. Exits 1 with a line a fault.
  */
 
 const root = join(import.meta.dirname, '..');
@@ -97,6 +97,15 @@ function nameFaults(): string[] {
   });
 }
 
+/** Pages name files of the checkout, such as the test that rehearses a procedure. */
+function fileFaults(): string[] {
+  return ['README.md', 'CONTRIBUTING.md', ...filesBelow('docs', /\.md$/)].flatMap((path) =>
+    [...(readPage(path) ?? '').matchAll(/`((?:src|test|bench|deploy|\.ci)\/[\w./-]+\.\w+)`/g)]
+      .filter(([, file = '']) => !existsSync(join(root, file)))
+      .map(([, file = '']) => `${path} names ${file}, which is not there`),
+  );
+}
+
 function pageFaults(): string[] {
   const pages = [
     'README.md',
@@ -110,6 +119,7 @@ function pageFaults(): string[] {
     ...wordFaults(),
     ...readerFaults(),
     ...nameFaults(),
+    ...fileFaults(),
   ];
 }
 

@@ -23,11 +23,13 @@ describe('intake', () => {
   let berlin: AddedInstance;
   let paris: AddedInstance;
   let clientPair: { certificatePem: string; keyPem: string };
+  let nextPair: { certificatePem: string; keyPem: string };
 
   beforeAll(async () => {
     clientPair = await makeClientCertificate('berlin');
+    nextPair = await makeClientCertificate('paris');
     const caFile = join(mkdtempSync(join(tmpdir(), 'espalier-ca-')), 'clients.crt');
-    writeFileSync(caFile, clientPair.certificatePem);
+    writeFileSync(caFile, `${clientPair.certificatePem}\n${nextPair.certificatePem}`);
     scene = await startScene({
       world: {
         clouds: ['public'],
@@ -114,6 +116,27 @@ describe('intake', () => {
         key: stranger.keyPem,
       });
       expect(answer.status).toBe(401);
+    });
+
+    it('takes certificates of both authorities in the file, while one replaces the other', async () => {
+      for (const [instance, pair] of [[berlin, clientPair] as const, [paris, nextPair] as const]) {
+        const clientCertificateSha256 = createHash('sha256')
+          .update(new X509Certificate(pair.certificatePem).raw)
+          .digest('hex');
+        await scene.api('PATCH', `/tenants/${tenantId}/instances/${instance.id}`, {
+          clientCertificateSha256,
+        });
+        await eventually(async () => {
+          const answer = await scene.data(`/jamf/${instance.id}/webhooks`, {
+            method: 'POST',
+            headers: json,
+            body: webhookBody('ComputerCheckIn', 1),
+            cert: pair.certificatePem,
+            key: pair.keyPem,
+          });
+          expect(answer.status).toBe(202);
+        });
+      }
     });
   });
 
