@@ -80,7 +80,7 @@ export const acrossTenants: Readonly<
   Record<string, { readonly statements: number; readonly reason: string }>
 > = {
   'src/admin/events/poll.ts': { statements: 1, reason: operators },
-  'src/admin/overview/attention-rows.ts': { statements: 2, reason: operators },
+  'src/admin/overview/attention-rows.ts': { statements: 3, reason: operators },
   'src/admin/overview/tenant-page.ts': { statements: 1, reason: operators },
   'src/admin/search/find.ts': { statements: 3, reason: operators },
   'src/cli/doctor/bundle-data.ts': { statements: 6, reason: operators },
@@ -111,6 +111,7 @@ export const acrossTenants: Readonly<
   'src/store/reports/counts.ts': { statements: 5, reason: upkeep },
   'src/store/reports/due.ts': { statements: 1, reason: upkeep },
   'src/store/reports/leases.ts': { statements: 4, reason: batches },
+  'src/store/reports/mass-changes.ts': { statements: 3, reason: upkeep },
   'src/store/reports/report-store.ts': { statements: 3, reason: batches },
   'src/store/routes/imported-reads.ts': { statements: 1, reason: dueWork },
   'src/store/routes/trim-history.ts': { statements: 1, reason: upkeep },

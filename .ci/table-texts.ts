@@ -63,6 +63,10 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     row: 'how often the answers of both instances differed, by kind',
     kept: 'with the move',
   },
+  mass_changes: {
+    row: 'a time at which too many devices of a tenant changed for the worse; one of a tenant is in force',
+    kept: '90 days after its end',
+  },
   moves: { row: 'a move of devices between two instances', kept: 'life of the tenant' },
   named_computers: {
     row: 'an unknown id that a large event named',
@@ -98,4 +102,8 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
   tenants: { row: 'an Entra tenant: cloud, mode, connection state, hold, pause', kept: 'life of the tenant' },
   timeline: { row: "something that happened to a device's state", kept: 'the newest 500 of a device' },
   watch: { row: 'when a gateway last delivered from this database', kept: 'for good' },
+  worse_counts: {
+    row: 'how many devices of a tenant became unmanaged and not compliant in five minutes',
+    kept: 'an hour, or until a hold is released',
+  },
 };
