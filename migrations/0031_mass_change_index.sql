@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY "reports_hold" ON "reports" USING btree ("tenant_id","hold_id","device_id") WHERE hold_id is not null;
