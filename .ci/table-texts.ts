@@ -16,6 +16,23 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     kept: 'until a week after it left the settings, and the end of the certificate',
   },
   acme_challenges: { row: 'the answer to an open challenge', kept: 'an hour at most' },
+  alert_cursors: {
+    row: "how far a tenant's history was streamed to a target, and the end of the message under way",
+    kept: 'with the target',
+  },
+  alert_survey: { row: 'when what needs a person is looked at next', kept: 'for good' },
+  alert_targets: {
+    row: 'a webhook that is told what needs a person, its address and signing secret sealed',
+    kept: 'until removed',
+  },
+  alert_tellings: {
+    row: 'what a target is told of an alert, and whether it took it',
+    kept: 'with the alert or the target',
+  },
+  alerts: {
+    row: 'something that needs a person, with what a message says of it',
+    kept: 'seven days after it is resolved',
+  },
   api_keys: {
     row: "an operator's key, as SHA-256",
     kept: 'for good: a revoked one opens nothing, but ends the bootstrap key',

@@ -26,6 +26,6 @@ CREATE TABLE "worse_counts" (
 --> statement-breakpoint
 ALTER TABLE "reports" ADD COLUMN "worse_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "reports" ADD COLUMN "hold_id" uuid;--> statement-breakpoint
-ALTER TABLE "mass_changes" ADD CONSTRAINT "mass_changes_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "worse_counts" ADD CONSTRAINT "worse_counts_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "mass_changes" ADD CONSTRAINT "mass_changes_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "worse_counts" ADD CONSTRAINT "worse_counts_tenant_id_tenants_tenant_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "tenants"("tenant_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "mass_changes_in_force" ON "mass_changes" USING btree ("tenant_id") WHERE ended_at is null;
