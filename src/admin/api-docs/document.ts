@@ -20,6 +20,7 @@ export const tags: readonly { readonly name: string; readonly description: strin
   { name: 'Reports', description: 'What Intune is told of devices, over all tenants.' },
   { name: 'History', description: 'Who did what, each entry chained to the one before by hash.' },
   { name: 'Approvals', description: 'Requests that wait for a second operator.' },
+  { name: 'Alerts', description: 'Webhooks that are told what needs a person.' },
   { name: 'Keys', description: "Operators' API keys." },
   { name: 'Operators', description: 'Whom Entra signs in, and the tenants that they are bound to.' },
   { name: 'Sessions', description: 'Browsers that operators are signed in with.' },
