@@ -334,6 +334,8 @@ export const resealBatch = 100;
 export const resealPauseMs = 1_000;
 /** Between two looks for secrets that an older key sealed: they read every instance, and a process looks when it starts. */
 export const resealPollMs = 10 * 60_000;
+/** After one that failed. */
+export const resealRetryMs = 60_000;
 /** Secrets that do not open, of which a process writes a line. */
 export const resealUnopenedLogged = 1_000;
 /** A file of routes to import: five times the million of contract section 8; packed and unpacked. */
