@@ -11,12 +11,14 @@ import { importExport } from './import-export.ts';
 import { intake } from './intake.ts';
 import { leases } from './leases.ts';
 import { lockedTenant } from './locked-tenant.ts';
+import { model } from './model.ts';
 import { neighbour } from './neighbour.ts';
 import { noisyNeighbour } from './noisy-neighbour.ts';
 import { forwardPeers } from './peers/forward-peers.ts';
 import { ToolsMissing } from './peers/tools.ts';
 import { routes } from './routes.ts';
 import type { Finding, Run, RunOptions } from './run.ts';
+import { scale } from './scale.ts';
 import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
 import { workersBench } from './workers.ts';
@@ -41,6 +43,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   leases: { run: leases, limitMinutes: 30 },
   idle: { run: idle, limitMinutes: 15 },
+  scale: { run: scale, limitMinutes: 120 },
+  model: { run: model, limitMinutes: 1 },
   routes: { run: routes, limitMinutes: 20 },
   snapshot: { run: snapshot, limitMinutes: 20 },
   import: { run: importExport, limitMinutes: 20 },

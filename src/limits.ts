@@ -203,9 +203,13 @@ export const countingEveryMs = 2_000;
 export const changesAddedAtOnce = 10_000;
 /** A turn of that ends after this time, and the next one goes on. */
 export const countingTurnMs = 1_000;
-/** The oldest waiting work is looked for this often, and seldomer where a look takes long: at most a share of 1/20 of the time. */
+/**
+ * The oldest waiting work is looked for this often, and seldomer where a look takes long: at most a share of 1/300 of the time,
+ * but no more than a minute apart, for what has been done meanwhile still counts until then.
+ */
 export const oldestLookedForMs = 10_000;
-export const oldestLookShare = 20;
+export const oldestLookShare = 300;
+export const oldestLookedForAtLeastMs = 60_000;
 /** Each process counts the reports of the next tenant anew after this time, and by so many reports a second at most. */
 export const recountEveryMs = 10_000;
 export const recountedPerSecond = 500;
@@ -342,8 +346,10 @@ export const importedTextShownBytes = mebibyte;
 /** Secrets that one process seals anew in one statement, and between two such statements: instances are asked for new tokens then. */
 export const resealBatch = 100;
 export const resealPauseMs = 1_000;
-/** Between two looks for secrets that an older key sealed. */
-export const resealPollMs = 60_000;
+/** Between two looks for secrets that an older key sealed: they read every instance, and a process looks when it starts. */
+export const resealPollMs = 10 * 60_000;
+/** After one that failed. */
+export const resealRetryMs = 60_000;
 /** Secrets that do not open, of which a process writes a line. */
 export const resealUnopenedLogged = 1_000;
 /** A file of routes to import: five times the million of contract section 8; packed and unpacked. */

@@ -23,6 +23,7 @@ import {
   moveTurnMs,
   resealPauseMs,
   resealPollMs,
+  resealRetryMs,
   watchEveryMs,
 } from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
@@ -84,8 +85,8 @@ function resealing(sql: Sql, sealer: Sealer, log: Log): () => Promise<void> {
   return async () => {
     if (performance.now() < nextAtMs) return;
     // Set first: a database that is away is not asked every second.
-    nextAtMs = performance.now() + resealPollMs;
-    if (await reseal()) nextAtMs = 0;
+    nextAtMs = performance.now() + resealRetryMs;
+    nextAtMs = (await reseal()) ? 0 : performance.now() + resealPollMs;
   };
 }
 

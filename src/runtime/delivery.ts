@@ -20,6 +20,7 @@ import { newId } from '../ids.ts';
 import { leaseRenewMs } from '../limits.ts';
 import type { Sha256 } from '../secrets/sha256.ts';
 import { createReaders, type Readers } from '../store/computers/readers.ts';
+import { dueReadings, type ReadingKind } from '../store/computers/reading.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
 import { createDeliveryCounter, type DeliveryCounts } from '../store/delivery-counts.ts';
 import type { DueSchedule, StageName } from '../store/due-rows.ts';
@@ -151,24 +152,28 @@ function createFeeds(
     instances: gateway.instances,
     clientOf: gateway.clients.clientOf,
   };
-  const runners: readonly FeedRunner[] = [
-    createPolls({ ...feed, pollSeconds }),
-    createReconciliations({ ...feed, reconcileSeconds }),
-    createLearning(feed),
-  ];
+  const runners: Readonly<Record<ReadingKind, FeedRunner>> = {
+    poll: createPolls({ ...feed, pollSeconds }),
+    reconcile: createReconciliations({ ...feed, reconcileSeconds }),
+    learn: createLearning(feed),
+  };
+  const all = Object.values(runners);
   const look: BackgroundWork = {
     name: 'feeds',
     everyMs: feedPollMs,
     of: 'tenants',
     run: async () => {
-      for (const runner of runners) await runner.runDue();
+      const due = await dueReadings(sql);
+      if (due.poll) await runners.poll.runDue();
+      if (due.reconcile) await runners.reconcile.runDue();
+      if (due.learn) await runners.learn.runDue();
     },
   };
   return {
     look,
-    idleMs: () => Math.min(...runners.map((runner) => runner.idleMs())),
+    idleMs: () => Math.min(...all.map((runner) => runner.idleMs())),
     stop: async () => {
-      await Promise.all(runners.map((runner) => runner.stop()));
+      await Promise.all(all.map((runner) => runner.stop()));
     },
   };
 }

@@ -1,8 +1,11 @@
 import type { ExpiringCertificate } from '../alerts/expiring-certificate.ts';
+import { monotonicMs } from '../clock.ts';
 import { countSealed, type SealedCounts, sumSealed } from '../connection/reseal.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import { type AcmeNameState, readNameStates } from '../store/acme.ts';
+import type { ChangeFeed } from '../store/change-feed.ts';
 import { isStoreUnavailable, type Sql } from '../store/database.ts';
+import { createInstanceStates, type InstanceState } from '../store/instances/states.ts';
 import { type OldestAges, readOldestAges } from '../store/oldest-waiting.ts';
 import { type ReportCounts, readReportCounts } from '../store/reports/counts.ts';
 import { countHolds } from '../store/reports/mass-changes.ts';
@@ -19,17 +22,41 @@ interface Counted {
   readonly certificates: readonly AcmeNameState[];
 }
 
-/** Reads no report and no computer: their number must not matter (docs/data.md). */
-async function countWork(sql: Sql, sealer: Sealer, acme: AcmeConfig | undefined): Promise<Counted> {
-  const reports = await readReportCounts(sql, undefined);
-  const ages = await readOldestAges(sql);
-  const sealed = sumSealed(await countSealed(sql), sealer.keyIds);
-  const certificates = acme === undefined ? [] : await readNameStates(sql, acme);
-  return { reports, ages, sealed, certificates };
+interface CountOptions {
+  readonly sql: Sql;
+  readonly acme: AcmeConfig | undefined;
+  readonly sealed: () => Promise<SealedCounts>;
 }
 
-/** The counts read every tenant and instance: scrapers that come often share them. */
+/** Reads no report and no computer: their number must not matter (docs/data.md). */
+async function countWork({ acme, sealed, sql }: CountOptions): Promise<Counted> {
+  const reports = await readReportCounts(sql, undefined);
+  const ages = await readOldestAges(sql);
+  const certificates = acme === undefined ? [] : await readNameStates(sql, acme);
+  return { reports, ages, sealed: await sealed(), certificates };
+}
+
+/** What was read is shared by all who ask within that time; a failure is not kept. */
+function shared<T>(read: () => Promise<T>, freshForMs: number): () => Promise<T> {
+  let known: { readonly value: Promise<T>; readonly atMs: number } | undefined;
+  return () => {
+    if (!known || monotonicMs() - known.atMs > freshForMs) {
+      const value = read();
+      known = { value, atMs: monotonicMs() };
+      value.catch(() => {
+        known = undefined;
+      });
+    }
+    return known.value;
+  };
+}
+
+/** The counts read a row of every tenant: scrapers that come often share them. */
 const countsFreshForMs = 10_000;
+/** Secrets and the keys that sealed them are read from every tenant and instance, so many times as seldom. */
+const sealedSeldomer = 6;
+/** The list of instances, should a change of it not have been heard of. */
+const instancesKeptForMs = 10 * 60_000;
 
 interface Gauges extends Counted {
   readonly instances: readonly InstanceState[];
@@ -44,23 +71,8 @@ interface Remembered {
   readonly last: Gauges | undefined;
 }
 
-function remembered(
-  readCounts: () => Promise<Counted>,
-  readOthers: () => Promise<Omit<Gauges, keyof Counted>>,
-  freshForMs: number,
-) {
-  let known: { readonly counted: Promise<Counted>; readonly atMs: number } | undefined;
+function remembered(counted: () => Promise<Counted>, readOthers: () => Promise<Omit<Gauges, keyof Counted>>) {
   let last: Gauges | undefined;
-  const counted = (): Promise<Counted> => {
-    if (!known || performance.now() - known.atMs > freshForMs) {
-      const reading = readCounts();
-      known = { counted: reading, atMs: performance.now() };
-      reading.catch(() => {
-        known = undefined;
-      });
-    }
-    return known.counted;
-  };
   return {
     read: async () => {
       const [counts, others] = await Promise.all([counted(), readOthers()]);
@@ -95,15 +107,6 @@ async function inTime(gauges: Remembered): Promise<Gauges> {
   }
 }
 
-interface InstanceState {
-  readonly tenant: string;
-  readonly instance: string;
-  readonly up: boolean;
-}
-
-export const readInstanceStates = (sql: Sql) => sql<InstanceState[]>`
-  select tenant_id as tenant, instance_id as instance, last_error is null as up from instances where enabled`;
-
 /** Fills the gauges of contract section 10 from the database when somebody scrapes. */
 export function observeGauges(options: {
   readonly metrics: Metrics;
@@ -114,16 +117,30 @@ export function observeGauges(options: {
   /** Undefined: no certificate comes by ACME. */
   readonly acme?: AcmeConfig | undefined;
   readonly freshForMs?: number;
+  /** Where changes of instances are heard of; default: their list is read for each scrape. */
+  readonly feed?: Pick<ChangeFeed, 'subscribe'>;
 }): void {
-  const { acme, credentialExpiry, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
+  const { acme, credentialExpiry, feed, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
+  const states = createInstanceStates(sql, monotonicMs, feed === undefined ? 0 : instancesKeptForMs);
+  feed?.subscribe({
+    apply: (changes) => {
+      // A tenant takes its instances along.
+      if (changes.some(({ kind }) => kind === 'instance' || kind === 'tenant')) states.changed();
+    },
+    forget: states.changed,
+  });
+  // While keys are changed this is looked at, and a change takes far longer.
+  const sealed = shared(
+    async () => sumSealed(await countSealed(sql), sealer.keyIds),
+    freshForMs * sealedSeldomer,
+  );
   const gauges = remembered(
-    () => countWork(sql, sealer, acme),
+    shared(() => countWork({ sql, acme, sealed }), freshForMs),
     async () => ({
-      instances: await readInstanceStates(sql),
+      instances: await states.read(),
       tenants: await countTenants(sql),
       holds: await countHolds(sql),
     }),
-    freshForMs,
   );
   metrics.onScrape(async (observe) => {
     try {
@@ -152,7 +169,7 @@ export function observeGauges(options: {
       observe.tenantsPermissionDrift(tenants.permissionDrift);
       for (const state of ['open', 'refused'] as const) observe.massChanges(holds[state] ?? 0, { state });
       observe.heartbeatAgeSeconds(tenants.heartbeatAgeSeconds);
-      for (const { instance, tenant, up } of instances) observe.instanceUp(up ? 1 : 0, { tenant, instance });
+      for (const { labels, up } of instances) observe.instanceUp(up ? 1 : 0, labels);
     } catch (error) {
       // These gauges are then absent.
       log.warn('metrics.store-unavailable', { error });

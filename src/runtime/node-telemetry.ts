@@ -1,11 +1,6 @@
-import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import {
-  type IMetricReader,
-  MeterProvider,
-  type MetricProducer,
-  type PushMetricExporter,
-} from '@opentelemetry/sdk-metrics';
+import type { IMetricReader, MetricProducer, PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { Counters } from '../telemetry/counters.ts';
+import { prometheusText } from '../telemetry/prometheus-text.ts';
 import { tracedCallShare } from '../telemetry/tracing.ts';
 import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
@@ -75,21 +70,14 @@ const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY
 
 /** `counters` are what is exposed and sent. */
 export async function startTelemetry(environment: Environment, counters: Counters): Promise<NodeTelemetry> {
-  const metricProducers = [createMetricProducer(counters)];
-  const prometheus = new PrometheusExporter({ preventServerStart: true, metricProducers });
-  const serializer = new PrometheusSerializer('', false, undefined, true, true);
-  const scrape = async (): Promise<string> =>
-    serializer.serialize((await prometheus.collect()).resourceMetrics);
-  if (!asksForExport(environment)) {
-    const provider = new MeterProvider({ readers: [prometheus] });
-    return { scrape, traceShare: 0, shutdown: () => provider.shutdown() };
-  }
+  const scrape = async (): Promise<string> => prometheusText((await counters.read()).families);
+  if (!asksForExport(environment)) return { scrape, traceShare: 0, shutdown: async () => undefined };
   // The SDK reads them from nowhere else.
   for (const [name, value] of Object.entries(spanLots)) process.env[name] ??= value;
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
     serviceName: otelValue(environment, 'OTEL_SERVICE_NAME') ?? 'espalier',
-    metricReaders: [prometheus, ...(await pushReaders(environment, metricProducers))],
+    metricReaders: await pushReaders(environment, [createMetricProducer(counters)]),
   });
   sdk.start();
   const traceShare = otelValue(environment, 'OTEL_TRACES_SAMPLER') ? 1 : tracedCallShare;

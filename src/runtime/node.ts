@@ -418,7 +418,8 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     clientCa: config.clientCa,
   });
   const { acme: acmeConfig } = config;
-  observeGauges({ metrics, sql, log, sealer, credentialExpiry: certificateExpiry, acme: acmeConfig });
+  const { feed } = changes;
+  observeGauges({ metrics, sql, log, sealer, feed, credentialExpiry: certificateExpiry, acme: acmeConfig });
   snapshot.observe(metrics);
   return {
     ...{

@@ -144,9 +144,22 @@ function createRenewals(ask: (key: string) => Promise<unknown>): (key: string) =
 function createKnownRows<T extends object>({ confirmations, maxRows, now, policy }: RowCacheOptions<T>) {
   const rows = createBoundedCache<string, Kept<T>>(maxRows);
   const absent = createBoundedCache<string, number>(maxAbsent);
+  /** Keys of the rows that changed, and perhaps of some that are gone: so nobody has to look at all rows for them. */
+  const changedKeys = new Set<string>();
   let revision = 0;
-  const change = (kept: Kept<T>, atMs: number): void => {
+  const change = (key: string, kept: Kept<T>, atMs: number): void => {
     kept.changedAtMs ??= Math.max(kept.atMs, atMs);
+    changedKeys.add(key);
+  };
+  /** Milliseconds since each row changed that was not read since. */
+  const changedForMs = (): number[] => {
+    const found: number[] = [];
+    for (const key of changedKeys) {
+      const changedAtMs = rows.peek(key)?.changedAtMs;
+      if (changedAtMs === undefined) changedKeys.delete(key);
+      else found.push(now() - changedAtMs);
+    }
+    return found;
   };
   /** Age of a row: milliseconds since something last confirmed that it is still the same. */
   const ageMs = ({ atMs, changedAtMs }: Kept<T>): number =>
@@ -163,15 +176,18 @@ function createKnownRows<T extends object>({ confirmations, maxRows, now, policy
     hasRoom: () => rows.size < maxRows,
     get revision() {
       // A row that is not read anew in time is left out, and nothing else happens then.
-      if ([...rows.values()].some(({ changedAtMs }) => changedAtMs !== undefined)) revision += 1;
+      if (changedForMs().length > 0) revision += 1;
       return revision;
     },
+    changedForMs,
     keep: (key: string, row: T | undefined, atMs: number): void => {
       revision += 1;
       if (row) {
         absent.delete(key);
+        changedKeys.delete(key);
         rows.set(key, { row, atMs, changedAtMs: undefined });
       } else {
+        changedKeys.delete(key);
         rows.delete(key);
         absent.set(key, atMs);
       }
@@ -190,13 +206,13 @@ function createKnownRows<T extends object>({ confirmations, maxRows, now, policy
     changed: (key: string): boolean => {
       absent.delete(key);
       const kept = rows.peek(key);
-      if (kept) change(kept, now());
+      if (kept) change(key, kept, now());
       return kept !== undefined;
     },
     allChanged: (): void => {
       // The rows have every change that was reported until the feed was last heard.
       const heardAtMs = now() - (policy?.feed.silentMs() ?? 0);
-      for (const kept of rows.values()) change(kept, heardAtMs);
+      for (const [key, kept] of rows.entries()) change(key, kept, heardAtMs);
       absent.clear();
     },
   };
@@ -310,10 +326,8 @@ export function createRowCache<T extends object>(options: RowCacheOptions<T>): R
     get revision() {
       return known.revision;
     },
-    unreadForMs: () => {
-      const changes = known.entries().map(([, { changedAtMs }]) => now() - (changedAtMs ?? now()));
-      return changes.reduce((most, ms) => (ms < renewedWithinMs ? Math.max(most, ms) : most), 0);
-    },
+    unreadForMs: () =>
+      known.changedForMs().reduce((most, ms) => (ms < renewedWithinMs ? Math.max(most, ms) : most), 0),
     restore: (rows, ageMs) => {
       keepsAll = true;
       // As old as rows that are not served without a look any more: a change that was heard of may not have been read.

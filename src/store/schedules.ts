@@ -34,19 +34,19 @@ const rowOf = ({ background, instanceId = nilId, kind = 'report', tenantId }: Sc
 const scheduleOf = ({ background, instanceId, kind, tenantId }: ScheduleRow): Schedule =>
   kind === 'report' ? { tenantId, background } : { tenantId, instanceId, kind, background };
 
-/** A little more than the time between two looks: what comes due before the next one is known in time. */
-const lookAheadMs = 1_000;
-
 /**
  * The schedules of a stage that are due now or within a second, and the one that follows: who sleeps until something is due
  * need not look again and again.
+ *
+ * The statement has no parameter where there is no scope, so its plan is made once and kept, which takes longer than the look.
  */
 export async function lookAtSchedules(
   sql: Sql,
   stage: StageName,
   scope?: TenantScope,
 ): Promise<DueSchedule[]> {
-  const soon = sql`now() + ${lookAheadMs} * interval '1 millisecond'`;
+  // A little more than the time between two looks: what comes due before the next one is known in time.
+  const soon = sql`now() + interval '1 second'`;
   const rows = await sql<(ScheduleRow & { readonly dueInMs: number })[]>`
     with near as (
       select s.tenant_id, s.instance_id, s.kind, s.background, min(s.due_at) as due_at from schedules s

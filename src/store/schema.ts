@@ -181,6 +181,8 @@ export const instances = pgTable(
     uniqueIndex('instances_name').on(t.tenantId, t.name),
     // The data listener's paths carry the instance alone; a client certificate has to find its tenant.
     uniqueIndex('instances_id').on(t.instanceId),
+    // Read at each scrape, beside a list of all instances that is kept.
+    index('instances_down').on(t.tenantId, t.instanceId).where(sql`enabled and last_error is not null`),
   ],
 );
 

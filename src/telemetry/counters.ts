@@ -64,9 +64,14 @@ export interface Counters {
   readonly sinceMs: number;
 }
 
-function seriesOf(labels: Labels, bounds: readonly number[], value = 0): Series {
-  return { labels, counts: new Array<number>(bounds.length + 1).fill(0), sum: value, count: 0 };
-}
+const seriesOf = (labels: Labels, bounds: readonly number[]): Series => ({
+  ...{ labels, sum: 0, count: 0 },
+  counts: new Array<number>(bounds.length + 1).fill(0),
+});
+
+/** A gauge has a value only, and there may be tens of thousands. */
+const noCounts: number[] = [];
+const observed = (labels: Labels, sum: number): Series => ({ labels, counts: noCounts, sum, count: 0 });
 
 export function createCounters(): Counters {
   const families: MetricFamily[] = [];
@@ -93,16 +98,16 @@ export function createCounters(): Counters {
       const observe: ObserveGauge = (gauge, value, labels = {}) => {
         const series = gauges.get(gauge) ?? [];
         gauges.set(gauge, series);
-        series.push(seriesOf(labels, [], value));
+        series.push(observed(labels, value));
       };
       const filled = await Promise.allSettled(
         fills.filter(({ of }) => wanted === 'all' || of === 'own').map(async ({ fill }) => fill(observe)),
       );
-      const observed = [...gauges].map(
+      const readNow = [...gauges].map(
         ([gauge, series]): MetricFamily => ({ ...gauge, kind: gauge.kind ?? 'gauge', bounds: [], series }),
       );
       const errors = filled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-      return { families: [...counted(), ...observed], errors };
+      return { families: [...counted(), ...readNow], errors };
     },
     sinceMs: Date.now(),
   };

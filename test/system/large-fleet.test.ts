@@ -8,8 +8,8 @@ import {
 } from '../../src/alerts/attention-rows.ts';
 import { countSealed } from '../../src/connection/reseal.ts';
 import { readBacklogCauses } from '../../src/delivery/computers/backlog.ts';
-import { readInstanceStates } from '../../src/runtime/gauges.ts';
 import type { Queries, Sql, Transaction } from '../../src/store/database.ts';
+import { createInstanceStates } from '../../src/store/instances/states.ts';
 import { lookForOldest, readOldestAges } from '../../src/store/oldest-waiting.ts';
 import { addUpChanges, readReportCounts, recountTenant } from '../../src/store/reports/counts.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
@@ -130,7 +130,7 @@ describe('with 60,000 devices', () => {
       4 * tenants + rows / 20,
       (queries) => lookForOldest(queries as unknown as Transaction),
     ],
-    ['the states of instances', 200, readInstanceStates],
+    ['the states of instances', 200, (queries) => createInstanceStates(queries, () => 0, 1).read()],
     ['the secrets by key', 400, countSealed],
     ['the recount of a tenant', 400, (queries) => recountTenant(queries as unknown as Transaction, tenantId)],
     [

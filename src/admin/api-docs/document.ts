@@ -21,6 +21,7 @@ export const tags: readonly { readonly name: string; readonly description: strin
   { name: 'History', description: 'Who did what, each entry chained to the one before by hash.' },
   { name: 'Holds', description: 'Mass changes for the worse, and what waits of them for a decision.' },
   { name: 'Approvals', description: 'Requests that wait for a second operator.' },
+  { name: 'Alerts', description: 'Webhooks that are told what needs a person.' },
   { name: 'Keys', description: "Operators' API keys." },
   { name: 'Operators', description: 'Whom Entra signs in, and the tenants that they are bound to.' },
   { name: 'Sessions', description: 'Browsers that operators are signed in with.' },

@@ -78,7 +78,7 @@ const verbs: readonly Verb[] = [
         ? 'see whether it arrives: espalier alerts test'
         : 'the secret is shown this once: give it to the receiver, which checks the signature with it',
     examples: [
-      ['alerts create --name "on call" --url env:ON_CALL_URL', 'signed messages about everything'],
+      ["alerts create --name 'on call' --url env:ON_CALL_URL", 'signed messages about everything'],
       [
         'alerts create --name orchard --format slack --url - --tenants Orchard',
         'asks for the address of the channel, which hears of one tenant',

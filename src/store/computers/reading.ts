@@ -44,6 +44,20 @@ export async function askReconciliation(sql: Queries, { instanceId, tenantId }: 
   return row?.askedAt ?? new Date();
 }
 
+export type ReadingKind = 'poll' | 'reconcile' | 'learn';
+
+/**
+ * Says which kinds of reading may be due for an instance, also where this process may not read from it. It has no parameter, so
+ * its plan is kept: every process asks each second, and mostly nothing is due.
+ */
+export async function dueReadings(sql: Sql): Promise<Readonly<Record<ReadingKind, boolean>>> {
+  const [row] = await sql<Record<ReadingKind, boolean>[]>`
+    select exists (select from instance_reading where next_poll_at <= now()) as poll,
+      exists (select from instance_reading where next_reconcile_at <= now()) as reconcile,
+      exists (select from instance_reading where next_learn_at <= now()) as learn`;
+  return row ?? { poll: true, reconcile: true, learn: true };
+}
+
 /**
  * Every instance is polled, back to so long ago, and reconciled now. Also for a process that started without the database: it
  * knew no key, so what was sent to it meanwhile was answered 503 and cannot be told apart.

@@ -8,6 +8,7 @@ import { newId, nilGuid } from '../../ids.ts';
 import {
   changesAddedAtOnce,
   countingTurnMs,
+  oldestLookedForAtLeastMs,
   oldestLookedForMs,
   oldestLookShare,
   recountEveryMs,
@@ -93,7 +94,8 @@ export function createCountKeeping({ log, pace = usualPace, sql }: CountKeepingO
     const beganMs = monotonicMs();
     if (!(await lookedWithin(sql, oldestLookedForMs))) await counting(sql, lookForOldest);
     const endedMs = monotonicMs();
-    nextLookAtMs = endedMs + Math.max(oldestLookedForMs, oldestLookShare * (endedMs - beganMs));
+    const restMs = Math.max(oldestLookedForMs, oldestLookShare * (endedMs - beganMs));
+    nextLookAtMs = endedMs + Math.min(restMs, oldestLookedForAtLeastMs);
   };
   const recountNext = async (): Promise<void> => {
     const counted = await countingAtOnce(sql, async (tx) => {

@@ -1,0 +1,1 @@
+CREATE INDEX "instances_down" ON "instances" USING btree ("tenant_id","instance_id") WHERE enabled and last_error is not null;
