@@ -273,6 +273,12 @@ export const clockAheadMs = 5 * 60_000;
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */
 export const historyTrimBatch = 5_000;
+/** Rows of Macs that are gone are looked for about once a day. */
+export const goneSurveyEveryMs = 20 * 3_600_000;
+/** Rows that one statement of it looks through. */
+export const gonePage = 2_000;
+/** At most this share of an instance's computers ends within a day, or one where that is less, unless a person asks for more. */
+export const goneSharePerDay = 0.01;
 /** Answers to writes with an Idempotency-Key are kept so long (contract section 8). */
 export const idempotencyKeptMs = 24 * 3_600_000;
 /** The length admits any scheme of keys in use; the key is part of a database key. */

@@ -15,6 +15,7 @@ import { sweepMs } from '../delivery/check-ins/check-ins.ts';
 import { recoverCheckIns } from '../delivery/check-ins/recover.ts';
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
+import { endGone } from '../delivery/gone/end-gone.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { surveySchedules } from '../delivery/stage/survey-schedules.ts';
 import {
@@ -157,6 +158,9 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)),
   ofAll(countingEveryMs, 'reports.count', createCountKeeping({ sql, log })),
   ofAll(trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)),
+  ofAll(trimPollMs, 'gone.end', () =>
+    endGone({ sql, log, goneDays: config.goneDays, now: () => new Date() }),
+  ),
   ofAll(trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)),
   ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),
 ];

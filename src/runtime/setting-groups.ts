@@ -104,6 +104,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   landingPaths: 'Landing pages',
   routeHistoryDays: 'History',
   historyDays: 'History',
+  goneDays: 'History',
   logLevel: 'Log',
   logFormat: 'Log',
 };

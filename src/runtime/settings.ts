@@ -629,6 +629,11 @@ export const settings = {
     'how long the history of what operators and the gateway do is kept; 0: for ever',
     number(730, 0, 36_500),
   ),
+  goneDays: setting(
+    'ESPALIER_GONE_DAYS',
+    'how long reports, computers, links and directory rows of Macs are kept that are gone, and confirmed as such by Intune; at most 1 % of an instance ends in a day; 0: for ever',
+    number(180, 0, 36_500),
+  ),
   routeCacheEntries: setting(
     'ESPALIER_ROUTE_CACHE_ENTRIES',
     'routes kept in memory',
