@@ -640,6 +640,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'approvedBy',
       'previousHash',
       'hash',
+      'erasedAt',
     ],
   },
 };

@@ -93,3 +93,15 @@ export async function endLinks(
         order by device_id desc, previous_device_id desc limit 1) end as last`;
   return page ?? { ended: 0, last: null };
 }
+
+/** Forgets the links from and to these devices, when a person's data is erased. */
+export async function eraseLinks(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from device_links where tenant_id = ${tenantId}
+      and (device_id = any(${deviceIds as string[]}::uuid[]) or previous_device_id = any(${deviceIds as string[]}::uuid[]))`;
+  return count;
+}

@@ -154,3 +154,22 @@ export async function endDirectoryDevices(
       select object_id from page order by object_id desc limit 1) end as last`;
   return page ?? { ended: 0, last: null };
 }
+
+/** Forgets what Graph said of these devices and of these objects, when a person's data is erased. */
+export async function eraseFromDirectory(
+  tx: Transaction,
+  tenantId: string,
+  { deviceIds, objectIds }: { readonly deviceIds: readonly string[]; readonly objectIds: readonly string[] },
+): Promise<number> {
+  const [erased] = await tx<{ count: number }[]>`
+    with devices as (
+      delete from directory_devices where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])
+      returning object_id
+    ), changes as (
+      delete from directory_changes where tenant_id = ${tenantId}
+        and (object_id = any(${objectIds as string[]}::uuid[]) or object_id in (select object_id from devices))
+      returning 1
+    )
+    select (select count(*) from devices) + (select count(*) from changes) as count`;
+  return erased?.count ?? 0;
+}

@@ -83,6 +83,17 @@ export async function trimTimelines(
 export const deleteTimelines = (tx: Transaction, tenantId: string) =>
   tx`delete from timeline where tenant_id = ${tenantId}`;
 
+/** Forgets what happened to these devices, when a person's data is erased. */
+export async function eraseTimelines(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from timeline where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return count;
+}
+
 /** Writes timelines beside the work that they tell of: nothing waits for them, and they keep their order. */
 export interface TimelineWriter {
   add(events: readonly TenantTimelineEvent[]): void;

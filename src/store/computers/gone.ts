@@ -1,4 +1,4 @@
-import type { Fragment, Queries, Sql } from '../database.ts';
+import type { Fragment, Queries, Sql, Transaction } from '../database.ts';
 import type { InstanceRef } from '../instances/instance.ts';
 import { trustedAt } from '../trusted-dates.ts';
 
@@ -87,4 +87,39 @@ export async function endComputers(
     select (select count(*) from kept) as ended, (select count(*) from page where due) as due,
       case when (select count(*) from page) = ${pageSize} then (select max(id) from page) end as "lastId"`;
   return page ?? { ended: 0, due: 0, lastId: null };
+}
+
+/** What identified a computer whose row was erased. */
+export interface ErasedComputer {
+  readonly udid: string | null;
+  readonly serialNumber: string | null;
+}
+
+/**
+ * Erases the rows of computers that carried these devices and that their instances have deleted; their tombstones stay. The
+ * history of the claims tells which they were, so that has to be erased afterwards.
+ */
+export function eraseComputers(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): PromiseLike<ErasedComputer[]> {
+  return tx<ErasedComputer[]>`
+    with carried as materialized (
+      select distinct instance_id, jamf_computer_id from claim_history
+      where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])
+    ), erased as (
+      delete from computers c using carried
+      where c.tenant_id = ${tenantId} and c.instance_id = carried.instance_id
+        and c.jamf_computer_id = carried.jamf_computer_id and c.gone_at is not null
+        and (select true from claims where claims.tenant_id = c.tenant_id and claims.instance_id = c.instance_id
+             and claims.jamf_computer_id = c.jamf_computer_id limit 1) is null
+      returning c.instance_id, c.jamf_computer_id, c.report_at, c.gone_at, c.udid, c.serial_number
+    ), kept as (
+      insert into computer_tombstones as t (tenant_id, instance_id, jamf_computer_id, report_at, gone_at, ended_at)
+      select ${tenantId}, instance_id, jamf_computer_id, ${trustedAt(tx, tx`report_at`)}, gone_at, now() from erased
+      on conflict (tenant_id, instance_id, jamf_computer_id) do update set
+        report_at = greatest(t.report_at, excluded.report_at), gone_at = excluded.gone_at, ended_at = excluded.ended_at
+    )
+    select udid, serial_number as "serialNumber" from erased`;
 }

@@ -111,3 +111,38 @@ export async function endReports(
     returning t.device_id as "deviceId"`;
   return rows.map(({ deviceId }) => deviceId);
 }
+
+const openColumns = pick(reports, 'deviceId', 'content');
+
+/** A report of a person's device, and whether Intune has confirmed that the device is not managed. */
+export interface ReportOfPerson extends Row<typeof openColumns> {
+  readonly confirmed: boolean;
+}
+
+/** Locks the reports of these devices, in the order of their keys. */
+export const lockReports = (tx: Transaction, tenantId: string, deviceIds: readonly string[]) => tx<
+  ReportOfPerson[]
+>`
+  select ${columns(tx, openColumns, 'r')}, (${isConfirmedGone(tx)}) as confirmed from reports r
+  where r.tenant_id = ${tenantId} and r.device_id = any(${deviceIds as string[]}::uuid[])
+  order by r.device_id for update of r`;
+
+/** Erases the reports of a person's devices, whatever became of them; tombstones stay. Says how many. */
+export async function eraseReports(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const rows = await tx`
+    with erased as (
+      delete from reports r where r.tenant_id = ${tenantId} and r.device_id = any(${deviceIds as string[]}::uuid[])
+      returning r.device_id, r.instance_id, r.last_update_at
+    )
+    insert into device_tombstones as t (tenant_id, device_id, instance_id, last_update_at, gone_at, ended_at)
+    select ${tenantId}, device_id, instance_id, last_update_at, now(), now() from erased
+    on conflict (tenant_id, device_id) do update set instance_id = excluded.instance_id,
+      last_update_at = greatest(t.last_update_at, excluded.last_update_at), gone_at = excluded.gone_at,
+      ended_at = excluded.ended_at
+    returning 1`;
+  return rows.length;
+}
