@@ -75,6 +75,7 @@ describe('erasing a person', () => {
   it('400 without anybody, 404 for somebody of whom nothing is kept', async () => {
     expect((await erase({})).status).toBe(400);
     expect((await erase({ userId: crypto.randomUUID() })).status).toBe(404);
+    expect((await erase({ deviceIds: [crypto.randomUUID()] })).status).toBe(404);
   });
 
   it('nothing but a tombstone is left of a person whose Mac is gone, and the chain is whole', async () => {

@@ -58,6 +58,7 @@ export type Erased =
   | { readonly kind: 'claimed'; readonly by: readonly Claimant[] }
   /** Devices of which Intune has not confirmed that they are not managed. */
   | { readonly kind: 'unconfirmed'; readonly deviceIds: readonly string[] }
+  /** Nothing is kept of the person. */
   | { readonly kind: 'unknown' };
 
 /** What is known of a user's devices: from claims, and from the last state that was told. */
@@ -137,6 +138,8 @@ export async function erasePerson(
     tenantId,
     searched.filter((one) => one.length >= identifierCharacters),
   );
+  const isKnown = entries.length > 0 || Object.values(rows).some((count) => count > 0);
+  if (!isKnown) return { kind: 'unknown' };
   const erasureId = crypto.randomUUID();
   note({
     tenantId,
