@@ -175,6 +175,11 @@ export const uploadStatusPatienceMs = 24 * 3_600_000;
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
+/** Timelines are written to slots by time, each used anew when it comes round; migration timeline_slots has both numbers too. */
+export const timelineSlots = 14;
+export const timelineSlotMs = 30 * 24 * 3_600_000;
+/** Slots are looked at for age about once a day. */
+export const timelineTrimEveryMs = 20 * 3_600_000;
 /** The newest events of a device that are kept: some seventy reports from webhook to verified. */
 export const timelineEventsPerDevice = 500;
 /** A filter is read and planned for every request that carries it. */

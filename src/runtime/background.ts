@@ -42,6 +42,7 @@ import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
+import { clearTimelines } from '../store/timeline-age.ts';
 import { recordWatch } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -161,6 +162,7 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(trimPollMs, 'gone.end', () =>
     endGone({ sql, log, goneDays: config.goneDays, now: () => new Date() }),
   ),
+  ofAll(trimPollMs, 'timelines.trim', () => clearTimelines({ sql, log, keepDays: config.timelineDays })),
   ofAll(trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)),
   ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),
 ];

@@ -105,6 +105,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   routeHistoryDays: 'History',
   historyDays: 'History',
   goneDays: 'History',
+  timelineDays: 'History',
   logLevel: 'Log',
   logFormat: 'Log',
 };

@@ -975,7 +975,10 @@ export const deliveryCounts = pgTable(
   (t) => [primaryKey({ columns: [t.tenantId, t.at] }), index('delivery_counts_at').using('brin', t.at)],
 );
 
-/** Events of a device's state on its way, the newest of which are kept (src/limits.ts). */
+/**
+ * Events of a device's state on its way, the newest of which are kept (src/limits.ts). Its rows are in children, a slot for the
+ * time in which they were written (migration timeline_slots); what is older than the slots is in the table itself.
+ */
 export const timeline = pgTable(
   'timeline',
   {
@@ -990,6 +993,13 @@ export const timeline = pgTable(
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
 );
+
+/** One row: since when events are written to slots, and when the next slots are looked at for age. */
+export const timelineUpkeep = pgTable('timeline_upkeep', {
+  one: boolean('one').primaryKey().default(true),
+  slotsSince: at('slots_since').notNull().defaultNow(),
+  nextAt: at('next_at').notNull().defaultNow(),
+});
 
 /**
  * Certificates by ACME (docs/acme.md). They belong to the deployment and not to a tenant, so their keys begin with the
