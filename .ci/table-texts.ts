@@ -49,6 +49,7 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     kept: '`ESPALIER_ROUTE_HISTORY_DAYS`; the state at that time stays',
   },
   claims: { row: 'what an instance says of a device on one of its computers', kept: 'until withdrawn' },
+  computer_tombstones: { row: 'a computer whose row ended: its id and newest date', kept: 'life of the instance' },
   computers: {
     row: 'a computer of an instance: stage one; a pushed record until it is taken in',
     kept: 'life of the instance',
@@ -57,12 +58,14 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
   consents: { row: 'a consent asked for, and what came of it', kept: 'until the next connect' },
   delivery_counts: { row: 'delivery of a tenant in five minutes', kept: '35 days' },
   device_links: { row: 'an older and a newer registration of a Mac', kept: 'life of the tenant' },
+  device_tombstones: { row: 'a device whose report ended: its newest date', kept: 'life of the tenant' },
   directory_changes: { row: 'a changed object that nobody has acted on yet', kept: 'until acted on' },
   directory_devices: { row: "Entra's object id of a claimed device", kept: 'life of the tenant' },
   gateway_processes: {
     row: 'a process and how far it has heard',
     kept: 'a minute after its last sign of life',
   },
+  gone_survey: { row: 'when rows of Macs that are gone are looked for next', kept: 'for good' },
   history: {
     row: 'who did what to what, chained by hash',
     kept: '`ESPALIER_HISTORY_DAYS`, also after the tenant',
@@ -118,6 +121,7 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
   subscriptions: { row: "what of a tenant's directory Graph tells of", kept: 'life of the tenant' },
   tenants: { row: 'an Entra tenant: cloud, mode, connection state, hold, pause', kept: 'life of the tenant' },
   timeline: { row: "something that happened to a device's state", kept: 'the newest 500 of a device' },
+  timeline_upkeep: { row: 'when the slots of timelines are looked at next', kept: 'for good' },
   watch: { row: 'when a gateway last delivered from this database', kept: 'for good' },
   worse_counts: {
     row: 'how many devices of a tenant became unmanaged and not compliant in five minutes',

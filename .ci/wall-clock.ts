@@ -45,6 +45,7 @@ const dates: Readonly<Record<string, string>> = {
   'src/jamf/client.ts': 'a Retry-After may be a date',
   'src/routing/claims.ts': "compares with Jamf's enrolment dates",
   'src/routing/place-device.ts': "compares with Jamf's enrolment dates",
+  'src/runtime/background.ts': 'dates how long Macs are gone',
   'src/runtime/connection-services.ts': 'dates a confirmation',
   'src/runtime/delivery.ts': 'dates reports',
   'src/runtime/gateway.ts': "a token's times are dates",

@@ -175,6 +175,11 @@ export const uploadStatusPatienceMs = 24 * 3_600_000;
 export const verificationPatienceMs = 15 * 60_000;
 /** Discovered Intune addresses are kept this long (domain/microsoft.md 3). */
 export const discoveryCacheMs = 24 * 3_600_000;
+/** Timelines are written to slots by time, each used anew when it comes round; migration timeline_slots has both numbers too. */
+export const timelineSlots = 14;
+export const timelineSlotMs = 30 * 24 * 3_600_000;
+/** Slots are looked at for age about once a day. */
+export const timelineTrimEveryMs = 20 * 3_600_000;
 /** The newest events of a device that are kept: some seventy reports from webhook to verified. */
 export const timelineEventsPerDevice = 500;
 /** A filter is read and planned for every request that carries it. */
@@ -273,6 +278,12 @@ export const clockAheadMs = 5 * 60_000;
 export const historyTrimEveryMs = 20 * 3_600_000;
 /** Rows of one transaction of it. */
 export const historyTrimBatch = 5_000;
+/** Rows of Macs that are gone are looked for about once a day. */
+export const goneSurveyEveryMs = 20 * 3_600_000;
+/** Rows that one statement of it looks through. */
+export const gonePage = 2_000;
+/** At most this share of an instance's computers ends within a day, or one where that is less, unless a person asks for more. */
+export const goneSharePerDay = 0.01;
 /** Answers to writes with an Idempotency-Key are kept so long (contract section 8). */
 export const idempotencyKeptMs = 24 * 3_600_000;
 /** The length admits any scheme of keys in use; the key is part of a database key. */

@@ -26,6 +26,7 @@ import { addApprovalDecisions } from './approvals/decide.ts';
 import type { AdminApp, AdminEnv, AdminServices } from './context.ts';
 import { addComparison } from './devices/comparison.ts';
 import { addDevices } from './devices/devices.ts';
+import { addErasures } from './devices/erase.ts';
 import { addExplain } from './devices/explain.ts';
 import { addRouteExport } from './devices/export.ts';
 import { addRouteImport } from './devices/import.ts';
@@ -226,6 +227,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addTimeline(app, services);
   addComparison(app, services);
   addRefresh(app, services);
+  addErasures(app, services);
   addConvergence(app, services);
   addMovePlan(app, services);
   addMoves(app, services);

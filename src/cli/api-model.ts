@@ -672,6 +672,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'approvedBy',
       'previousHash',
       'hash',
+      'erasedAt',
     ],
   },
 };

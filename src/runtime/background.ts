@@ -15,6 +15,7 @@ import { sweepMs } from '../delivery/check-ins/check-ins.ts';
 import { recoverCheckIns } from '../delivery/check-ins/recover.ts';
 import { actOnDirectoryChanges } from '../delivery/directory/act-on-changes.ts';
 import { createDeviceLearner } from '../delivery/directory/learn-devices.ts';
+import { endGone } from '../delivery/gone/end-gone.ts';
 import { type Backoff, backoffSeconds } from '../delivery/stage/backoff.ts';
 import { surveySchedules } from '../delivery/stage/survey-schedules.ts';
 import {
@@ -42,6 +43,7 @@ import { trimRouteHistory } from '../store/routes/trim-history.ts';
 import { tidySignIns } from '../store/sign-ins.ts';
 import type { TenantScope } from '../store/tenant-scope.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
+import { clearTimelines } from '../store/timeline-age.ts';
 import { recordWatch } from '../store/watch.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -159,6 +161,10 @@ const workOfAdmin = ({ config, log, sealer, sql }: BackgroundParts): BackgroundW
   ofAll(watchPollMs, 'operators', () => tidyOperators(sql, config.operatorTenants)),
   ofAll(countingEveryMs, 'reports.count', createCountKeeping({ sql, log })),
   ofAll(trimPollMs, 'delivery-counts.trim', () => trimDeliveryCounts(sql)),
+  ofAll(trimPollMs, 'gone.end', () =>
+    endGone({ sql, log, goneDays: config.goneDays, now: () => new Date() }),
+  ),
+  ofAll(trimPollMs, 'timelines.trim', () => clearTimelines({ sql, log, keepDays: config.timelineDays })),
   ofAll(trimPollMs, 'history.trim', () => trimHistory(sql, config.historyDays, log)),
   ofAll(resealPauseMs, 'secrets.reseal', resealing(sql, sealer, log)),
 ];

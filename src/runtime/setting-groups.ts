@@ -106,6 +106,8 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   landingPaths: 'Landing pages',
   routeHistoryDays: 'History',
   historyDays: 'History',
+  goneDays: 'History',
+  timelineDays: 'History',
   logLevel: 'Log',
   logFormat: 'Log',
 };

@@ -639,6 +639,16 @@ export const settings = {
     'how long the history of what operators and the gateway do is kept; 0: for ever',
     number(730, 0, 36_500),
   ),
+  goneDays: setting(
+    'ESPALIER_GONE_DAYS',
+    'how long reports, computers, links and directory rows of Macs are kept that are gone, and confirmed as such by Intune; at most 1 % of an instance ends in a day; 0: for ever',
+    number(180, 0, 36_500),
+  ),
+  timelineDays: setting(
+    'ESPALIER_TIMELINE_DAYS',
+    'how long the timelines of devices are kept at least; they go a month at a time',
+    number(90, 1, 360),
+  ),
   routeCacheEntries: setting(
     'ESPALIER_ROUTE_CACHE_ENTRIES',
     'routes kept in memory',

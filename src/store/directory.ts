@@ -123,3 +123,53 @@ export async function forgetDirectoryDevices(
   if (objectIds.length === 0) return;
   await tx`delete from directory_devices where tenant_id = ${tenantId} and object_id = any(${objectIds as string[]}::uuid[])`;
 }
+
+/**
+ * Forgets devices that nobody claims, that have neither route nor report any more and that Graph told nothing of since a
+ * time. Says how many of the next page of a tenant's, and where the next one begins.
+ */
+export async function endDirectoryDevices(
+  sql: Sql,
+  tenantId: string,
+  {
+    after,
+    goneBefore,
+    pageSize,
+  }: { readonly after: string; readonly goneBefore: Date; readonly pageSize: number },
+): Promise<{ readonly ended: number; readonly last: string | null }> {
+  const [page] = await sql<{ ended: number; last: string | null }[]>`
+    with page as materialized (
+      select object_id, device_id, seen_at from directory_devices
+      where tenant_id = ${tenantId} and object_id > ${after} order by object_id limit ${pageSize}
+    ), gone as (
+      delete from directory_devices d using page
+      where d.tenant_id = ${tenantId} and d.object_id = page.object_id and d.seen_at < ${goneBefore}
+        and (select true from routes where routes.tenant_id = d.tenant_id and routes.device_id = page.device_id) is null
+        and (select true from reports where reports.tenant_id = d.tenant_id and reports.device_id = page.device_id) is null
+        and (select true from claims where claims.tenant_id = d.tenant_id and claims.device_id = page.device_id
+             and not claims.stale limit 1) is null
+      returning 1
+    )
+    select (select count(*) from gone) as ended, case when (select count(*) from page) = ${pageSize} then (
+      select object_id from page order by object_id desc limit 1) end as last`;
+  return page ?? { ended: 0, last: null };
+}
+
+/** Forgets what Graph said of these devices and of these objects, when a person's data is erased. */
+export async function eraseFromDirectory(
+  tx: Transaction,
+  tenantId: string,
+  { deviceIds, objectIds }: { readonly deviceIds: readonly string[]; readonly objectIds: readonly string[] },
+): Promise<number> {
+  const [erased] = await tx<{ count: number }[]>`
+    with devices as (
+      delete from directory_devices where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])
+      returning object_id
+    ), changes as (
+      delete from directory_changes where tenant_id = ${tenantId}
+        and (object_id = any(${objectIds as string[]}::uuid[]) or object_id in (select object_id from devices))
+      returning 1
+    )
+    select (select count(*) from devices) + (select count(*) from changes) as count`;
+  return erased?.count ?? 0;
+}

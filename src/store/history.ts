@@ -67,7 +67,7 @@ const chained = getTableColumns(history);
 /** An entry as the table holds it; `before` and `after` are JSON. */
 export type ChainedRow = Row<typeof chained>;
 
-export type HistoryRow = Omit<ChainedRow, 'hash' | 'previousHash'>;
+export type HistoryRow = Omit<ChainedRow, 'erasedAt' | 'hash' | 'previousHash'>;
 
 export const historyColumns = (queries: Queries): Fragment => columns(queries, chained);
 
@@ -183,6 +183,33 @@ export const recorded = <T>(
     await append(tx, origin, changes);
     return result;
   });
+
+/** The action whose entries name what they erased of the chain. */
+export const erasureAction = 'person.erase';
+
+/** An entry that was erased, by its place in the chain. */
+export interface ErasedEntry {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/**
+ * Erases what the entries of a tenant say in which one of these identifiers stands, all in lower case. Who did what kind of
+ * thing when stays, and the hash, so that the chain still holds. The caller has to write an entry of `erasureAction` whose
+ * `after.entries` names them all: without it they count as changed.
+ */
+export function eraseHistory(
+  tx: Transaction,
+  tenantId: string,
+  identifiers: readonly string[],
+): PromiseLike<ErasedEntry[]> {
+  return tx<ErasedEntry[]>`
+    update history h set object_id = '', object_name = null, before = null, after = null, reason = null, erased_at = now()
+    where h.tenant_id = ${tenantId} and h.erased_at is null and h.action <> ${erasureAction} and exists (
+      select from unnest(${identifiers as string[]}::text[]) as identifier
+      where position(identifier in lower(concat_ws(' ', h.object_id, h.object_name, h.before, h.after, h.reason))) > 0)
+    returning ${columns(tx, pick(history, 'sequence', 'hash'), 'h')}`;
+}
 
 interface Trimmed {
   readonly tenantId: string;

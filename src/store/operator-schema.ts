@@ -50,6 +50,8 @@ export const history = pgTable(
     approvedBy: text('approved_by'),
     previousHash: text('previous_hash').notNull(),
     hash: text('hash').notNull(),
+    /** What it said of a person was erased then; its hash stays, and the entry of the erasure names it. */
+    erasedAt: at('erased_at'),
   },
   (t) => [
     primaryKey({ columns: [t.tenantId, t.sequence] }),

@@ -380,6 +380,31 @@ export const computers = pgTable(
 );
 
 /**
+ * A computer whose row ended (store/computers/gone.ts): its newest date stays, so that an older record is known as one.
+ */
+export const computerTombstones = pgTable(
+  'computer_tombstones',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    instanceId: uuid('instance_id').notNull(),
+    jamfComputerId: integer('jamf_computer_id').notNull(),
+    /** The newest trusted `general.reportDate` that was taken in; null: none had one. */
+    reportAt: at('report_at'),
+    goneAt: at('gone_at').notNull(),
+    endedAt: at('ended_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.instanceId, t.jamfComputerId] }),
+    foreignKey({
+      columns: [t.tenantId, t.instanceId],
+      foreignColumns: [instances.tenantId, instances.instanceId],
+    }).onDelete('cascade'),
+    // Counts what ended within a day.
+    index('computer_tombstones_ended').on(t.tenantId, t.instanceId, t.endedAt),
+  ],
+);
+
+/**
  * When each schedule of delivery is looked at next: no row of `computers` or `reports` is due before an entry of its
  * schedule. Triggers add entries (migration 0026_schedules), `store/schedules.ts` ends them. A schedule may have several, so
  * that no writer ever waits for another one, and no foreign key: an entry without rows ends when it comes due.
@@ -927,6 +952,32 @@ export const massChanges = pgTable(
   ],
 );
 
+/** A device whose report ended (store/reports/gone.ts): `LastUpdateTime` goes on rising should it come back. */
+export const deviceTombstones = pgTable(
+  'device_tombstones',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.tenantId, { onDelete: 'cascade' }),
+    deviceId: uuid('device_id').notNull(),
+    /** The last instance that told of it, which may have been removed. */
+    instanceId: uuid('instance_id').notNull(),
+    lastUpdateAt: at('last_update_at'),
+    goneAt: at('gone_at').notNull(),
+    endedAt: at('ended_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.tenantId, t.deviceId] }),
+    index('device_tombstones_ended').on(t.tenantId, t.instanceId, t.endedAt),
+  ],
+);
+
+/** One row: when rows of Macs that are gone are looked for next, by whichever process takes it. */
+export const goneSurvey = pgTable('gone_survey', {
+  one: boolean('one').primaryKey().default(true),
+  nextAt: at('next_at').notNull().defaultNow(),
+});
+
 /** Reports of a tenant in each state: a count, or what a statement changed of it. */
 const countsByState = () => ({
   due: bigint('due', { mode: 'number' }).notNull(),
@@ -981,7 +1032,10 @@ export const deliveryCounts = pgTable(
   (t) => [primaryKey({ columns: [t.tenantId, t.at] }), index('delivery_counts_at').using('brin', t.at)],
 );
 
-/** Events of a device's state on its way, the newest of which are kept (src/limits.ts). */
+/**
+ * Events of a device's state on its way, the newest of which are kept (src/limits.ts). Its rows are in children, a slot for the
+ * time in which they were written (migration timeline_slots); what is older than the slots is in the table itself.
+ */
 export const timeline = pgTable(
   'timeline',
   {
@@ -996,6 +1050,13 @@ export const timeline = pgTable(
   },
   (t) => [primaryKey({ columns: [t.tenantId, t.deviceId, t.sequence] })],
 );
+
+/** One row: since when events are written to slots, and when the next slots are looked at for age. */
+export const timelineUpkeep = pgTable('timeline_upkeep', {
+  one: boolean('one').primaryKey().default(true),
+  slotsSince: at('slots_since').notNull().defaultNow(),
+  nextAt: at('next_at').notNull().defaultNow(),
+});
 
 /**
  * Certificates by ACME (docs/tls.md). They belong to the deployment and not to a tenant, so their keys begin with the

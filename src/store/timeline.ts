@@ -45,8 +45,9 @@ export async function addTimelines(
   const now = new Date();
   const column = <Value>(of: (event: TenantTimelineEvent) => Value): Value[] => events.map(of);
   await sql`
-    insert into timeline (tenant_id, device_id, stage, at, instance_id, message_id, detail)
-    select tenant_id, device_id, stage, at, instance_id, message_id, detail
+    select espalier_add_timeline(now(), array_agg(tenant_id order by position), array_agg(device_id order by position),
+      array_agg(stage order by position), array_agg(at order by position), array_agg(instance_id order by position),
+      array_agg(message_id order by position), array_agg(detail order by position))
     from unnest(${column((event) => event.tenantId)}::uuid[], ${column((event) => event.deviceId)}::uuid[],
                 ${column((event) => event.stage)}::text[],
                 ${column((event) => (event.at ?? now).toISOString())}::timestamptz[],
@@ -55,8 +56,7 @@ export async function addTimelines(
                 ${column((event) => event.detail?.slice(0, 2_000) ?? null)}::text[])
       with ordinality as events(tenant_id, device_id, stage, at, instance_id, message_id, detail, position)
       ${withLockTimeout(sql, lockWaitMs)}
-    where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)
-    order by position`;
+    where exists (select 1 from tenants where tenants.tenant_id = events.tenant_id)`;
 }
 
 /** Keeps the newest events of each device; the rest is history that nobody asks for. */
@@ -82,6 +82,17 @@ export async function trimTimelines(
 /** A timeline has no foreign key: checking one for each of a report's many events would cost more than writing them. */
 export const deleteTimelines = (tx: Transaction, tenantId: string) =>
   tx`delete from timeline where tenant_id = ${tenantId}`;
+
+/** Forgets what happened to these devices, when a person's data is erased. */
+export async function eraseTimelines(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from timeline where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return count;
+}
 
 /** Writes timelines beside the work that they tell of: nothing waits for them, and they keep their order. */
 export interface TimelineWriter {

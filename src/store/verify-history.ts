@@ -1,7 +1,7 @@
 import { historyPage } from '../limits.ts';
 import { columns, pick, type Row } from './columns.ts';
 import type { Sql, Transaction } from './database.ts';
-import { type ChainedRow, historyColumns, historyHash } from './history.ts';
+import { type ChainedRow, type ErasedEntry, erasureAction, historyColumns, historyHash } from './history.ts';
 import { historyHeads } from './operator-schema.ts';
 
 /** Verifies that the history is as it was written: every chain from what retention left of it to its head. */
@@ -41,6 +41,23 @@ async function chains(sql: Sql, tenantIds: readonly string[] | undefined): Promi
   return rows.map(({ tenantId }) => tenantId);
 }
 
+/**
+ * Erased entries that no entry of an erasure has named yet. What such an entry said cannot be hashed any more; that it is
+ * the one that was written shows in its hash, which the next entry holds and the erasure repeats.
+ */
+function createErasures() {
+  const unnamed = new Map<number, string>();
+  return {
+    follow: (row: ChainedRow): void => {
+      if (row.erasedAt !== null) unnamed.set(row.sequence, row.hash);
+      if (row.action !== erasureAction || row.after === null) return;
+      const { entries = [] } = JSON.parse(row.after) as { readonly entries?: readonly ErasedEntry[] };
+      for (const { hash, sequence } of entries) if (unnamed.get(sequence) === hash) unnamed.delete(sequence);
+    },
+    firstUnnamed: (): number | undefined => unnamed.keys().next().value,
+  };
+}
+
 /** `hash`: what the row's columns give behind the hash that it names. */
 function faultOf(
   row: ChainedRow,
@@ -50,7 +67,7 @@ function faultOf(
   const { sequence } = row;
   if (sequence < expected.sequence || sequence > expected.last) return { sequence, fault: 'unexpected' };
   if (sequence > expected.sequence) return { sequence: expected.sequence, fault: 'missing' };
-  const right = row.previousHash === expected.previousHash && row.hash === hash;
+  const right = row.previousHash === expected.previousHash && (row.hash === hash || row.erasedAt !== null);
   return right ? undefined : { sequence, fault: 'changed' };
 }
 
@@ -63,6 +80,7 @@ async function verifyChain(tx: Transaction, tenantId: string): Promise<Verified>
   let hash = head?.trimmedHash ?? '';
   let entries = 0;
   let after = Number.MIN_SAFE_INTEGER;
+  const erasures = createErasures();
   const broken = (found: Omit<BrokenAt, 'tenantId'>): Verified => ({
     entries,
     brokenAt: { tenantId, ...found },
@@ -75,6 +93,7 @@ async function verifyChain(tx: Transaction, tenantId: string): Promise<Verified>
     for (const [at, row] of rows.entries()) {
       const found = faultOf(row, hashes[at], { sequence: sequence + 1, previousHash: hash, last });
       if (found) return broken(found);
+      erasures.follow(row);
       ({ hash, sequence } = row);
       entries += 1;
     }
@@ -83,6 +102,8 @@ async function verifyChain(tx: Transaction, tenantId: string): Promise<Verified>
   }
   if (sequence !== last) return broken({ sequence: Math.min(sequence, last) + 1, fault: 'missing' });
   if (hash !== (head?.hash ?? '')) return broken({ sequence, fault: 'changed' });
+  const unnamed = erasures.firstUnnamed();
+  if (unnamed !== undefined) return broken({ sequence: unnamed, fault: 'changed' });
   return { entries, brokenAt: undefined };
 }
 

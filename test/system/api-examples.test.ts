@@ -229,6 +229,7 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['enableTenant', 200],
   ['disconnectTenant', 200],
   ['deleteDevice', 204],
+  ['erasePerson', 200],
   ['deleteInstanceKey', 204],
   ['listHistory', 200],
   ['verifyHistory', 200, makeMany],

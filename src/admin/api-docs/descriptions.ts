@@ -101,6 +101,8 @@ export const descriptions: Readonly<Record<string, string>> = {
     'The Jamf side is what was read last, the Intune side what the last message said, and Entra is looked up for a sample of the messages after they were completed. differences names what is not the same; what is not known differs from nothing.',
   refreshDevice:
     'Every computer record that names the device is read at once, whatever back-off it had; one of a paused or disabled instance waits for it. A held report is looked at again, and a failed one is told again.',
+  erasePerson:
+    "Reports, computers, links, directory rows, timelines and the histories of claims and routes of the person's devices go, and what the history says of them; who did what kind of thing when stays. 409 while an instance still names one of the devices, or, without force=true, Intune has not confirmed that it is not managed. proof names the entry of the history that holds the counts and the hashes of what was erased there. docs/data.md says what stays.",
   getRouteConvergence: 'After a change of routes: whether every process that serves already answers by it.',
   planMove:
     'Chooses the devices of one instance that the other claims; with unclaimed=true also the others. Nothing moves before advance.',

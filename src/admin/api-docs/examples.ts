@@ -91,6 +91,7 @@ const examplesInOrder = {
   assignOperator: { body: { tenants: [tenantId] } },
   migrateTenant: { body: { connectionType: 'manual' } },
   disconnectTenant: { query: { 'dry-run': 'true' }, body: { retract: true } },
+  erasePerson: { query: { force: 'true' }, body: { deviceIds: [exampleIds.deviceId] } },
 } satisfies Readonly<Record<string, Example>>;
 
 export const examples: Readonly<Record<string, Example>> = examplesInOrder;

@@ -65,6 +65,10 @@ const entry = resource({
     approvedBy: column('approvedBy'),
     previousHash: column('previousHash'),
     hash: column('hash'),
+    erasedAt: column('erasedAt', {
+      description:
+        'When what the entry said of a person was erased; who did what kind of thing when, and the hash, stay.',
+    }),
   }),
   table: [
     { field: 'recordedAt', title: 'at', importance: 1 },

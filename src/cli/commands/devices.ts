@@ -166,6 +166,30 @@ const verbs: readonly Verb[] = [
     options: [tenantOption],
     examples: [[`devices refresh ${someDevice} ${ofTenant}`, '"devices timeline" says how it went']],
   }),
+  act({
+    name: 'erase',
+    summary: "erase what is kept of one person's Macs that are gone, with a proof in the history",
+    details:
+      'Refused while an instance still names one of them, or Intune has not confirmed that it is not managed. docs/data.md says what stays.',
+    operation: 'POST /tenants/{tenantId}/erasures',
+    options: [
+      tenantOption,
+      { flags: '--user <id>', text: "the user's object id in Entra", body: 'userId' },
+      {
+        flags: '--device <ids>',
+        text: 'device ids in Entra, beside those known to be theirs',
+        kind: 'list',
+        body: 'deviceIds',
+      },
+      { flags: '--force', text: 'also before Intune has confirmed', query: 'force' },
+    ],
+    dryRun: true,
+    ask: () => 'Erase what is kept of this person? It cannot be undone.',
+    examples: [
+      [`devices erase ${ofTenant} --user 7d1c0b52-6f0e-4a55-8f0a-3a5f5f7e2d11 --dry-run`, 'what would go'],
+      [`devices erase ${ofTenant} --device ${someDevice} --yes`, 'one device, without asking'],
+    ],
+  }),
   ...transferVerbs(ofTenant),
 ];
 

@@ -130,3 +130,14 @@ export function claimsBefore(
     from claim_history where tenant_id = ${tenantId} and device_id = ${deviceId} and recorded_at < ${before}
     order by instance_id, jamf_computer_id, sequence desc`;
 }
+
+/** Forgets what was ever claimed of these devices, when a person's data is erased. */
+export async function eraseClaimHistory(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from claim_history where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return count;
+}

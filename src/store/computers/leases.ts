@@ -6,6 +6,7 @@ import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
 import { computers } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
+import { tombstoneDate } from './gone.ts';
 
 /** The rows of stage one in PostgreSQL, and the ways in which they are settled. */
 
@@ -26,7 +27,6 @@ const dueColumns = pick(
   'pushedRecord',
   'pushedReportAt',
   'pushedRevision',
-  'reportAt',
   'readAt',
   'receivedAt',
   'background',
@@ -36,6 +36,8 @@ const dueColumns = pick(
 );
 
 export interface DueComputer extends Row<typeof dueColumns> {
+  /** Date of the newest state that is known, also of one that is known from the tombstone alone (`gone.ts`). */
+  readonly reportAt: Date | null;
   /**
    * Time since the instance first answered that it does not know the computer, by the database's clock at the lease;
    * null: it knows it.
@@ -93,7 +95,7 @@ export const leaseComputers = (
   update computers c set lease_until = now() + ${leaseMs} * interval '1 millisecond', lease_owner = ${holder}
   from due
   where c.tenant_id = due.tenant_id and c.instance_id = due.instance_id and c.jamf_computer_id = due.jamf_computer_id
-  returning ${columns(sql, dueColumns, 'c')},
+  returning ${columns(sql, dueColumns, 'c')}, coalesce(c.report_at, ${tombstoneDate(sql, sql`c`)}) as "reportAt",
     (extract(epoch from now() - c.not_found_since) * 1000)::float8 as "notFoundForMs", now() as "leasedAt"`;
 
 /** Rows are locked in the order of their keys, and one that another writer has is left to the next turn. */

@@ -2,6 +2,7 @@ import { booleans, type Fragment, type Queries, type Sql } from '../database.ts'
 import { withLockTimeout } from '../locked-tenants.ts';
 import { trustedAt, trustedDate } from '../trusted-dates.ts';
 import { soon } from './due.ts';
+import { tombstoneDate } from './gone.ts';
 
 /**
  * This module defines the revisions of a computer, and which of two of its states is the newer one.
@@ -140,7 +141,7 @@ export const upsertRecords = (sql: Sql, rows: readonly PushedRow[], lockWaitMs?:
   return sql`
     insert into computers (tenant_id, instance_id, jamf_computer_id, wanted_revision, pushed_record, pushed_report_at,
       pushed_revision, read_revision, traceparent, received_at)
-    select pushed.tenant_id, pushed.instance_id, id, count, record, report_at, count,
+    select pushed.tenant_id, pushed.instance_id, pushed.jamf_computer_id, count, record, report_at, count,
       case when read_too then count end, traceparent, now()
     from unnest(${rows.map((row) => row.tenantId)}::uuid[], ${rows.map((row) => row.instanceId)}::uuid[],
                 ${rows.map((row) => row.jamfComputerId)}::int[], ${rows.map((row) => row.count)}::int[],
@@ -148,8 +149,10 @@ export const upsertRecords = (sql: Sql, rows: readonly PushedRow[], lockWaitMs?:
                 ${rows.map((row) => row.reportAt?.toISOString() ?? null)}::timestamptz[],
                 ${booleans(rows.map((row) => row.readToo))}::text[]::bool[],
                 ${rows.map((row) => row.traceparent)}::text[])
-      as pushed(tenant_id, instance_id, id, count, record, report_at, read_too, traceparent)
+      as pushed(tenant_id, instance_id, jamf_computer_id, count, record, report_at, read_too, traceparent)
       ${withLockTimeout(sql, lockWaitMs)}
+    -- A record that is older than a computer's tombstone makes no row of it anew.
+    where pushed.read_too or coalesce(pushed.report_at >= ${tombstoneDate(sql, sql`pushed`)}, true)
     on conflict (tenant_id, instance_id, jamf_computer_id) do update set
       wanted_revision = ${wanted(sql)},
       pushed_record = case when ${keep} then excluded.pushed_record else computers.pushed_record end,

@@ -59,3 +59,14 @@ export async function writeTurns(
       as turned(device_id, state, reason, to_id, from_id, rule, placed_at, version)
     where m.tenant_id = ${tenantId} and m.move_id = ${moveId} and m.device_id = turned.device_id`;
 }
+
+/** Forgets that these devices were part of moves, when a person's data is erased. */
+export async function eraseMoveDevices(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from move_devices where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return count;
+}

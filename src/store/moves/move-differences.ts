@@ -1,3 +1,4 @@
+import { nilGuid } from '../../ids.ts';
 import type { Transaction } from '../database.ts';
 import type { MoveKey } from './move.ts';
 
@@ -25,4 +26,15 @@ export async function addDifferences(
       ${rows.map(({ deviceId }) => deviceId)}::uuid[], ${rows.map(({ example }) => example)}::text[])
     on conflict (tenant_id, move_id, kind, call) do update set count = move_differences.count + excluded.count,
       example_device_id = excluded.example_device_id, example = excluded.example, last_at = now()`;
+}
+
+/** Takes these devices out of the examples, when a person's data is erased; no example holds a value of the Mac. */
+export async function eraseExamples(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<void> {
+  await tx`
+    update move_differences set example_device_id = ${nilGuid}
+    where tenant_id = ${tenantId} and example_device_id = any(${deviceIds as string[]}::uuid[])`;
 }

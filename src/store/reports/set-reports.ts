@@ -5,6 +5,7 @@ import { type Sha256, webSha256 } from '../../secrets/sha256.ts';
 import { columns, pick, type Row } from '../columns.ts';
 import type { Transaction } from '../database.ts';
 import { reports as reportRows } from '../schema.ts';
+import { tombstoneUpdate } from './gone.ts';
 
 /** A state as JSON: what is in it is for those who read and tell it (delivery/reports/report.ts). */
 type StoredContent = { readonly lastCheckInAt: string | null };
@@ -48,12 +49,13 @@ export async function setReports(
     where r.tenant_id = ${tenantId} and r.device_id = read.device_id and r.content_hash = read.hash
       and (r.instance_id <> read.instance_id or (r.read_again and r.state not in ('due', 'held', 'sent')))`;
   const rows = await tx<Row<typeof reportKey>[]>`
-    insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
-    select ${tenantId}, * from unnest(
+    insert into reports (tenant_id, device_id, instance_id, content, content_hash, last_check_in_at, traceparent, last_update_at)
+    select ${tenantId}, news.*, ${tombstoneUpdate(tx, tenantId, tx`news.device_id`)} from unnest(
       ${ordered.map((report) => report.deviceId)}::uuid[], ${ordered.map((report) => report.instanceId)}::uuid[],
       ${ordered.map((report) => JSON.stringify(report.content))}::text[], ${hashes}::text[],
       ${ordered.map((report) => report.content.lastCheckInAt)}::timestamptz[],
       ${ordered.map((report) => report.traceparent)}::text[])
+      as news(device_id, instance_id, content, content_hash, last_check_in_at, traceparent)
     on conflict (tenant_id, device_id) do update set
       instance_id = excluded.instance_id, content = excluded.content, content_hash = excluded.content_hash, retracted = false,
       last_check_in_at = excluded.last_check_in_at, traceparent = excluded.traceparent,

@@ -7,7 +7,7 @@ import { historyTrimBatch, historyTrimEveryMs } from '../../limits.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { type ClaimCursor, type Page, trimClaims } from '../claims/trim-claims.ts';
 import { columns, pick } from '../columns.ts';
-import type { Sql } from '../database.ts';
+import type { Sql, Transaction } from '../database.ts';
 import { routeVersions } from '../schema.ts';
 
 interface Turn {
@@ -95,4 +95,15 @@ export async function trimRouteHistory(sql: Sql, keepDays: number, log: Log): Pr
     if (changes + claims > 0)
       log.info('routes.history-trimmed', { tenantId, before: cutoff, changes, claims });
   }
+}
+
+/** Forgets every route that these devices had, when a person's data is erased. Versions stay, without these devices. */
+export async function eraseRouteChanges(
+  tx: Transaction,
+  tenantId: string,
+  deviceIds: readonly string[],
+): Promise<number> {
+  const { count } = await tx`
+    delete from route_changes where tenant_id = ${tenantId} and device_id = any(${deviceIds as string[]}::uuid[])`;
+  return count;
 }
