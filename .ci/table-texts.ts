@@ -49,7 +49,10 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     kept: '`ESPALIER_ROUTE_HISTORY_DAYS`; the state at that time stays',
   },
   claims: { row: 'what an instance says of a device on one of its computers', kept: 'until withdrawn' },
-  computer_tombstones: { row: 'a computer whose row ended: its id and newest date', kept: 'life of the instance' },
+  computer_tombstones: {
+    row: 'a computer whose row ended: its id and newest date',
+    kept: 'life of the instance',
+  },
   computers: {
     row: 'a computer of an instance: stage one; a pushed record until it is taken in',
     kept: 'life of the instance',

@@ -57,7 +57,9 @@ export async function readTenantsAttention(sql: Sql, scope: Scope): Promise<Tena
       ...approvals.map(ofApproval),
       ...massChanges.map(ofMassChange),
     ],
-    isCut: [tenants, instances, failed, keys, approvals, massChanges].some(({ length }) => length >= attentionOfKind),
+    isCut: [tenants, instances, failed, keys, approvals, massChanges].some(
+      ({ length }) => length >= attentionOfKind,
+    ),
   };
 }
 

@@ -895,10 +895,7 @@ export const reports = pgTable(
       .on(t.tenantId, t.dueSince)
       .where(sql`due_since is not null and failed_at is null`),
     // Has the reports of mass changes alone, which are counted, shown and released by it.
-    index('reports_hold')
-      .on(t.tenantId, t.holdId, t.deviceId)
-      .where(sql`hold_id is not null`)
-      .concurrently(),
+    index('reports_hold').on(t.tenantId, t.holdId, t.deviceId).where(sql`hold_id is not null`).concurrently(),
     check(
       'reports_due_has_time',
       sql`state in ('completed', 'verified', 'failed') or next_try_at is not null`,
