@@ -104,19 +104,20 @@ describe.skipIf(lacks('buildah', 'debootstrap') || process.getuid?.() !== 0)('th
     expect(existsSync(join(files, 'app/node_modules/typescript'))).toBe(false);
   });
 
-  it('lists each package that it has, with its licence', () => {
+  it('lists each package that it has, in its version', () => {
     const list = JSON.parse(readFileSync(join(files, 'app/sbom.cdx.json'), 'utf8')) as {
       bomFormat: string;
       metadata: { component: { name: string } };
-      components: { group?: string; name: string; version: string; licenses?: unknown }[];
+      components: { name: string; version: string }[];
     };
     expect([list.bomFormat, list.metadata.component.name]).toEqual(['CycloneDX', 'espalier']);
     const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>;
     };
-    const listed = new Map(list.components.map((one) => [one.name, one]));
+    // Of some packages there are several versions.
+    const listed = new Set(list.components.map(({ name, version }) => `${name}@${version}`));
     for (const [name, version] of Object.entries(dependencies))
-      expect(listed.get(name)?.version, name).toBe(version);
+      expect(listed).toContain(`${name}@${version}`);
     const installed = readdirSync(join(files, 'app/node_modules'), { withFileTypes: true }).flatMap(
       ({ name }) =>
         name.startsWith('.')
@@ -125,7 +126,12 @@ describe.skipIf(lacks('buildah', 'debootstrap') || process.getuid?.() !== 0)('th
             ? readdirSync(join(files, 'app/node_modules', name)).map((one) => `${name}/${one}`)
             : [name],
     );
-    expect(installed.filter((name) => !listed.has(name))).toEqual([]);
+    expect(installed.length).toBeGreaterThan(100);
+    for (const name of installed) {
+      const file = join(files, 'app/node_modules', name, 'package.json');
+      const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+      expect(listed).toContain(`${name}@${version}`);
+    }
   });
 
   it('serves, says that it is well, and drains, as user 1000 on a read-only file system', async () => {
