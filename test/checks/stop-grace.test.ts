@@ -40,9 +40,12 @@ describe('the time until a gateway is killed', () => {
     expect(read('deploy/helm/espalier/templates/_pod.tpl')).toContain(grace);
   });
 
-  it('is told in the Dockerfile and on each page that says how to end one', () => {
+  it('is told in the Dockerfile and on the page about installing', () => {
     expect(read('Dockerfile')).toContain(`has to give it ${graceSeconds} s`);
-    expect(read('docs/install.md')).toContain(`--stop-timeout ${graceSeconds}`);
-    expect(read('docs/architecture.md')).toContain(`${graceSeconds} s by default`);
+    const page = read('docs/install.md');
+    expect(page).toContain(`--stop-timeout ${graceSeconds}`);
+    expect(page).toContain(
+      `\`ESPALIER_DRAIN_DELAY_SECONDS\` and ${afterDelaySeconds} seconds: ${graceSeconds} by default`,
+    );
   });
 });
