@@ -57,12 +57,11 @@ CREATE TABLE "alerts" (
 	CONSTRAINT "alerts_tenant_id_alert_id_pk" PRIMARY KEY("tenant_id","alert_id")
 );
 --> statement-breakpoint
-ALTER TABLE "alert_cursors" ADD CONSTRAINT "alert_cursors_target_id_alert_targets_target_id_fk" FOREIGN KEY ("target_id") REFERENCES "alert_targets"("target_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "alert_tellings" ADD CONSTRAINT "alert_tellings_target_id_alert_targets_target_id_fk" FOREIGN KEY ("target_id") REFERENCES "alert_targets"("target_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "alert_tellings" ADD CONSTRAINT "alert_tellings_tenant_id_alert_id_alerts_tenant_id_alert_id_fk" FOREIGN KEY ("tenant_id","alert_id") REFERENCES "alerts"("tenant_id","alert_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "alert_cursors_target" ON "alert_cursors" USING btree ("target_id");--> statement-breakpoint
 CREATE INDEX "alert_targets_next" ON "alert_targets" USING btree ("next_try_at") WHERE enabled and given_up_at is null;--> statement-breakpoint
 CREATE INDEX "alert_tellings_alert" ON "alert_tellings" USING btree ("tenant_id","alert_id");--> statement-breakpoint
+CREATE INDEX "alert_tellings_target" ON "alert_tellings" USING btree ("target_id");--> statement-breakpoint
 CREATE INDEX "alert_tellings_unfinished" ON "alert_tellings" USING btree ("target_id") WHERE told_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "alerts_open" ON "alerts" USING btree ("tenant_id","kind","cause","subject") WHERE resolved_at is null;--> statement-breakpoint
 CREATE INDEX "alerts_resolved" ON "alerts" USING btree ("resolved_at") WHERE resolved_at is not null;--> statement-breakpoint

@@ -12,6 +12,8 @@ export interface TenantScene {
   readonly deviceId: string;
   readonly moveId: string;
   readonly holdId: string;
+  /** Told of this tenant alone. */
+  readonly targetId: string;
   readonly sessionId: string;
   /** Bound to this tenant alone. */
   readonly operatorId: string;
@@ -53,6 +55,13 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
   const operatorId = `${crypto.randomUUID()}:${crypto.randomUUID()}`;
   const assigned = await scene.api('PUT', `/operators/${operatorId}`, { tenants: [tenantId] });
   if (assigned.status !== 200) throw new Error(assigned.text);
+  const target = await scene.api('POST', '/alerts/targets', {
+    name: 'on call',
+    url: 'https://alerts.invalid/',
+    tenants: [tenantId],
+    enabled: false,
+  });
+  if (target.status !== 201) throw new Error(target.text);
   const keys = await scene.api('GET', `${path}/instances/${instance.id}/keys`);
   if (placed.status !== 201 || move.status !== 201) throw new Error(`${placed.text}\n${move.text}`);
   return {
@@ -63,6 +72,7 @@ async function fillTenant(scene: Scene, tenantId: string): Promise<TenantScene> 
     deviceId,
     moveId: move.json.id,
     holdId: await addHold(scene.database.sql, tenantId),
+    targetId: target.json.id,
     // Nobody has a session with a browser here.
     sessionId: crypto.randomUUID(),
     operatorId,

@@ -220,6 +220,12 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['listApiKeys', 200],
   ['getApiKey', 200],
   ['deleteApiKey', 204],
+  ['createAlertTarget', 201, learn('targetId')],
+  ['listAlertTargets', 200],
+  ['getAlertTarget', 200],
+  ['changeAlertTarget', 200],
+  ['testAlertTarget', 200],
+  ['deleteAlertTarget', 204],
   ['assignOperator', 200],
   ['listOperators', 200],
   ['getOperator', 200],
@@ -295,6 +301,7 @@ it('every operation does what its example says, with just the role that it takes
   Object.assign(real, {
     [exampleIds.tenantId]: tenant?.tenantId,
     [url]: berlin.url,
+    'https://alerts.example.com/espalier': `${berlin.url}/alerts`,
     [apiClient.clientId]: berlin.clientId,
     [apiClient.clientSecret]: clientSecretOf(berlin),
   });

@@ -83,8 +83,10 @@ export const resolveGone = (sql: Sql) => sql`
   where a.resolved_at is null and a.tenant_id <> ${nilGuid}
     and not exists (select from tenants t where t.tenant_id = a.tenant_id)`;
 
-/** Forgets alerts that no target hears of, and those that were resolved long ago, with what was told of them. */
+/** Forgets alerts that no target hears of, and those that were resolved long ago, with what was told of them, and how far targets were that are gone. */
 export async function forgetAlerts(sql: Sql, heard: readonly string[] | undefined): Promise<void> {
   if (heard !== undefined) await sql`delete from alerts where tenant_id <> all(${[...heard]}::uuid[])`;
+  await sql`
+    delete from alert_cursors c where not exists (select from alert_targets t where t.target_id = c.target_id)`;
   await sql`delete from alerts where resolved_at < now() - ${alertKeptMs} * interval '1 millisecond'`;
 }

@@ -63,8 +63,10 @@ export async function changeTarget(tx: Transaction, row: AlertTarget): Promise<A
   return changed;
 }
 
-/** What it was told goes with it. */
+/** What it was told goes with it; what a process that tells it just now still writes, goes with the next look. */
 export async function removeTarget(tx: Transaction, targetId: string): Promise<AlertTarget | undefined> {
+  await tx`delete from alert_tellings where target_id = ${targetId}`;
+  await tx`delete from alert_cursors where target_id = ${targetId}`;
   const [removed] = await tx<AlertTarget[]>`
     delete from alert_targets where target_id = ${targetId} returning ${columns(tx, targetShape)}`;
   return removed;
