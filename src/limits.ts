@@ -282,7 +282,7 @@ export const historyTrimBatch = 5_000;
 export const goneSurveyEveryMs = 20 * 3_600_000;
 /** Rows that one statement of it looks through. */
 export const gonePage = 2_000;
-/** At most this share of an instance's computers ends within a day, or one where that is less, unless a person asks for more. */
+/** At most this share of an instance's computers ends within a day, or one where that is less. */
 export const goneSharePerDay = 0.01;
 /** Answers to writes with an Idempotency-Key are kept so long (contract section 8). */
 export const idempotencyKeptMs = 24 * 3_600_000;

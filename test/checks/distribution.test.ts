@@ -84,7 +84,7 @@ describe('a statement', () => {
       "insert into timeline (tenant_id, device_id, stage) select t, d, 'x' from unnest($1::uuid[], $2::uuid[]) as given(t, d)",
       ['timeline'],
     ],
-    ['delete from timeline where at < now()', ['timeline']],
+    ['delete from claim_history where recorded_at < now()', ['claim_history']],
   ])('%s goes over several', async (text, tables) => {
     expect(await tablesOf(text)).toEqual(tables);
   });
