@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { visitConsole } from '../harness/console.ts';
+import { addHold } from '../harness/due-rows.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -411,6 +412,41 @@ describe('history', () => {
       objectId: signedIn.id,
       before: { role: 'admin' },
     });
+  });
+
+  it('how a mass change was decided', async () => {
+    for (const verb of ['release', 'refuse']) {
+      const holdId = await addHold(scene.database.sql, otherId);
+      expect(await wrote('POST', `/tenants/${otherId}/holds/${holdId}/${verb}`)).toMatchObject({
+        action: `hold.${verb}`,
+        objectId: holdId,
+      });
+    }
+  });
+
+  it('targets of alerts, without their address and secret', async () => {
+    const given = { name: 'on call', url: `https://alerts.invalid/${secret}`, tenants: [tenantId] };
+    const { entries, json } = await write('POST', '/alerts/targets', given);
+    const path = `/alerts/targets/${json.id}`;
+    const others = [
+      await wrote('PATCH', path, { enabled: false }),
+      await wrote('POST', `${path}/test`),
+      await wrote('DELETE', path),
+    ];
+    expect([...entries, ...others].map(({ action, objectId }) => [action, objectId])).toEqual(
+      ['create', 'change', 'test', 'delete'].map((verb) => [`alert-target.${verb}`, json.id]),
+    );
+    expect(JSON.stringify([entries, others])).not.toContain(secret);
+  });
+
+  it('that a person was erased, but not who', async () => {
+    const deviceId = crypto.randomUUID();
+    await scene.database.sql`
+      insert into directory_devices (tenant_id, object_id, device_id, enabled)
+      values (${tenantId}, ${crypto.randomUUID()}, ${deviceId}, true)`;
+    const entry = await wrote('POST', `/tenants/${tenantId}/erasures`, { deviceIds: [deviceId] });
+    expect(entry.action).toBe('person.erase');
+    expect(JSON.stringify(entry)).not.toContain(deviceId);
   });
 
   it('has walked every write of the OpenAPI document, and none left no trace', () => {
