@@ -127,8 +127,9 @@ describe('delivery on Workers', () => {
         select count(*)::int as count from directory_changes where tenant_id = ${tenantId}`;
       const { scope: woken } = await deliverer.state();
       expect([woken?.of, waiting], worker.output()).toEqual([shards, { count: 0 }]);
-    });
-  });
+      // A cold isolate on a busy machine takes its time; nothing else would wake it.
+    }, 60_000);
+  }, 120_000);
 
   it('takes a webhook to a verified report, woken by it', async () => {
     const [{ tenantId } = { tenantId: '' }] = scene.world.tenants;
