@@ -23,7 +23,7 @@ interface MeasuredCosts {
   readonly work: Readonly<Record<Kind, Cost>>;
   readonly bytesOfDevice: number;
   readonly bytesOfRoute: number;
-  /** Of a process that has no routes. */
+  /** Memory of a process that holds no routes. */
   readonly gatewayMegabytes: number;
 }
 

@@ -15,7 +15,7 @@ import type { Message, MessageBody } from './message.ts';
 import { slackBody } from './slack.ts';
 import { teamsBody } from './teams.ts';
 
-/** What is sealed of a target. */
+/** The part of a target that is stored sealed. */
 export interface Destination {
   readonly url: string;
   /** null: a chat, which checks no signature; its address is the secret. */

@@ -45,7 +45,7 @@ export type ConnectionType = 'cloud-connector' | 'manual';
 /** Progress of a report (contract section 7). */
 export type ReportState = 'due' | 'held' | 'sent' | 'accepted' | 'completed' | 'verified' | 'failed';
 
-/** What is done when too many devices change for the worse: `ESPALIER_MASS_CHANGE`. */
+/** Modes of the brake on mass changes: `ESPALIER_MASS_CHANGE`. */
 export const massChangeModes = ['hold-unmanaged', 'hold-all', 'alert'] as const;
 export type MassChangeMode = (typeof massChangeModes)[number];
 

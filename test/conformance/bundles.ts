@@ -35,7 +35,7 @@ export async function bundleInto(directory: string, which: Which): Promise<strin
     try {
       if (existsSync(file)) break;
       const { text } = await bundle(which);
-      // Whoever finds it finds all of it.
+      // The file gets its name when it is whole, so nobody reads a part of it.
       writeFileSync(`${file}.part`, text);
       renameSync(`${file}.part`, file);
     } finally {

@@ -191,7 +191,7 @@ it('what waits is held again when it is looked at, until it is released; then it
   expect(leased.rows).toHaveLength(11);
   expect(await admitEach(process, leased)).toBe(11);
   await sql.begin((tx) => decideHold(tx, key, { state: 'released', by: 'ann' }));
-  // Who looks before it is woken finds the release too.
+  // A process that leases a report before `wakeReleased` reaches it finds the release too.
   leased = await again(process, leased, tenantId);
   expect(await admitEach(process, leased)).toBe(0);
   expect(await wakeReleased(sql, key)).toBe(11);

@@ -61,7 +61,7 @@ export type Erased =
   /** Nothing is kept of the person. */
   | { readonly kind: 'unknown' };
 
-/** What is known of a user's devices: from claims, and from the last state that was told. */
+/** Ids of the person's devices: those asked for, and those that claims or reports name for the user. */
 async function devicesOf(sql: Queries, tenantId: string, person: Person): Promise<string[]> {
   const { deviceIds, userId } = person;
   if (userId === undefined) return [...new Set(deviceIds)].sort();
