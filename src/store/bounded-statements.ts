@@ -24,17 +24,19 @@ export function boundStatements(sql: Sql, ms: number): Sql {
       // Cancelled, it takes no effect when its lock is free at last: nobody is told before that is certain.
       const cancel = (): void => {
         query.canceller?.(query).catch(() => undefined);
-        timer = setTimeout(() => query.reject(unanswered(ms)), cancelMs);
+        // Its connection stays taken until the driver itself has an answer (unpipelined.ts).
+        timer = setTimeout(() => fail(unanswered(ms)), cancelMs);
       };
       let timer = setTimeout(cancel, ms);
       query.resolve = (result) => {
         clearTimeout(timer);
         resolve(result);
       };
-      query.reject = (error) => {
+      const fail = (error: unknown): void => {
         clearTimeout(timer);
         reject(error);
       };
+      query.reject = fail;
       handler(query);
     };
     return made;

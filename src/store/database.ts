@@ -6,6 +6,7 @@ import { readDatabaseUrl } from './database-url.ts';
 import { guardClient } from './guarded-client.ts';
 import { sessionSettings } from './session-settings.ts';
 import { storeFailure } from './store-failure.ts';
+import { unpipelined } from './unpipelined.ts';
 
 /** The one client of the database; every query of Espalier is a tagged template on it. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -34,8 +35,8 @@ export interface DatabaseOptions {
   /** Waits for locks however long it takes: a migration behind another one. */
   readonly patient?: boolean;
   /**
-   * Through a pooler that gives each transaction another connection: nothing is prepared or set for longer. Each
-   * transaction sets for itself what every connection must have.
+   * Through a pooler that gives each transaction another connection: nothing is prepared, set for longer, or sent before
+   * what went ahead of it is answered. Each transaction sets for itself what every connection must have.
    */
   readonly pooled?: boolean;
   /** What a request of a Worker asks is given up after the time for which others wait for a lock. */
@@ -154,7 +155,7 @@ function connect(url: string, options: DatabaseOptions): Sql {
   };
   // `setup` and the objects of `ssl` are what our patch adds to the driver; its types do not know them.
   const sql = postgres(settings as unknown as postgres.Options<{ int8: postgres.PostgresType<number> }>);
-  return options.pooled ? settingEachTransaction(sql, sessionSettings(needs, true)) : sql;
+  return options.pooled ? settingEachTransaction(unpipelined(sql), sessionSettings(needs, true)) : sql;
 }
 
 type Begin = (options: string, work: (tx: Transaction) => unknown) => Promise<unknown>;

@@ -9,16 +9,25 @@
 
 import type postgres from 'postgres';
 import type { Asked, Breaker } from './breaker.ts';
+import {
+  type ConnectionPlaces,
+  createConnectionPlaces,
+  leaveOnce,
+  type Operation,
+} from './connection-places.ts';
 import { type DriverQuery, isQuery } from './driver-query.ts';
 import { isReadOnly } from './store-failure.ts';
 
 type Sql = postgres.Sql<{ int8: number }>;
 
+interface GuardedOperation extends Operation {
+  readonly sinceMs: number;
+}
+
 interface Pool {
   readonly sql: Sql;
   readonly send: DriverQuery['handler'];
-  free: number;
-  waiting: { readonly asked: Asked; readonly sinceMs: number; readonly go: () => void }[];
+  readonly places: ConnectionPlaces<GuardedOperation>;
 }
 
 interface Listening {
@@ -37,46 +46,22 @@ function openPool(connect: () => Sql): Pool {
   const sql = connect();
   const query: unknown = sql.unsafe('');
   if (!isQuery(query)) throw new Error('the driver of the database is not the one that is known here');
-  return { sql, send: query.handler, free: sql.options.max, waiting: [] };
+  return { sql, send: query.handler, places: createConnectionPlaces(sql.options.max) };
 }
 
-/** Puts operations on a pool, one a connection, in their order. */
-function admit(pool: Pool, asked: Asked, sinceMs: number, go: () => void): void {
-  if (pool.free > 0) {
-    pool.free -= 1;
+/** Puts an operation on a pool; while it waits there, the breaker counts it among those that do. */
+function admit({ places }: Pool, asked: Asked, sinceMs: number, go: () => void): void {
+  const begin = (): void => {
+    asked.waiting = false;
     go();
-    return;
-  }
-  asked.waiting = true;
-  pool.waiting.push({ asked, sinceMs, go });
-}
-
-function release(pool: Pool): void {
-  // The driver takes its connection back after it has settled the query.
-  queueMicrotask(() => {
-    for (let next = pool.waiting.shift(); next !== undefined; next = pool.waiting.shift()) {
-      if (next.asked.over) continue;
-      next.asked.waiting = false;
-      next.go();
-      return;
-    }
-    pool.free += 1;
-  });
+  };
+  if (!places.enter({ sinceMs, isOver: () => asked.over, begin })) asked.waiting = true;
 }
 
 /** Gives a pool up, and all that is under way on it within `seconds`. */
 function retire(pool: Pool, seconds: number): void {
   // Everybody who asked has their error already; one from ending the pool adds nothing.
   pool.sql.end({ timeout: seconds }).catch(() => undefined);
-}
-
-/** Gives the connection of one operation back, once. */
-function releaseOnce(pool: Pool): () => void {
-  let holds = true;
-  return () => {
-    if (holds) release(pool);
-    holds = false;
-  };
 }
 
 /** The pool in use, which is replaced with every outage, and the channels that each new one listens to. */
@@ -148,7 +133,7 @@ function createSend(pools: Pools, breaker: Breaker, now: () => number): DriverQu
     const { reject, resolve } = query;
     const pool = pools.current();
     const asked = breaker.enter(reject);
-    const giveBack = releaseOnce(pool);
+    const giveBack = leaveOnce(pool.places);
     query.resolve = (result) => {
       if (!query.streaming || asked.over) giveBack();
       breaker.answered(asked);
@@ -175,7 +160,7 @@ function createBegin(
     return new Promise((resolve, reject) => {
       const asked = breaker.enter(reject);
       const begin = async (): Promise<void> => {
-        const giveBack = releaseOnce(pool);
+        const giveBack = leaveOnce(pool.places);
         try {
           const result = await (pool.sql.begin as (...inner: unknown[]) => Promise<unknown>)(...given);
           giveBack();
@@ -224,7 +209,7 @@ export function guardClient(connect: () => Sql, breaker: Breaker, now: () => num
   });
   waits.set(guarded, () => {
     // Those that were given up are still in it until their turn comes.
-    const first = pools.current().waiting.find(({ asked }) => !asked.over);
+    const first = pools.current().places.waiting.find((operation) => !operation.isOver());
     return first === undefined ? 0 : now() - first.sinceMs;
   });
   return guarded;

@@ -125,4 +125,30 @@ describe.skipIf(!hasPgbouncer() && process.env.CI === undefined)('a pooler befor
     const [after] = await sql<{ commit: string }[]>`select current_setting('synchronous_commit') as commit`;
     expect(after?.commit).toBe('off');
   }, 60_000);
+
+  it('in transaction mode answers every statement with its own answer, however many are asked at once', async () => {
+    const scene = await startWithout();
+    const { url } = await pooled(scene, 'pool_mode = transaction', 'default_pool_size = 3');
+    const open = () =>
+      openDatabase(url, { connections: 2, applicationName: 'espalier-worker', pooled: true });
+    const clients = [open(), open(), open()];
+    closing.push(async () => void (await Promise.all(clients.map((sql) => sql.end({ timeout: 0 })))));
+    // A statement with parameters is described before it is sent; one without goes out at once, maybe just before it.
+    const ask = async (sql: (typeof clients)[number], at: number): Promise<unknown[]> => {
+      const [[moment], [number], [text], inside] = await Promise.all([
+        sql<{ moment: Date }[]>`select now() as moment`,
+        sql<{ number: number }[]>`select ${at}::int * ${2}::float8 as number, now() as moment`,
+        sql<{ text: string[] }[]>`select array[${`t${at}`}, 'x']::text[] as text`,
+        sql.begin(async (tx) => (await tx<{ within: string }[]>`select ${`w${at}`} as within`)[0]?.within),
+      ]);
+      return [moment?.moment instanceof Date, number?.number, text?.text, inside];
+    };
+    for (let round = 0; round < 20; round += 1) {
+      const asked = clients.flatMap((sql) => [1, 2, 3, 4].map((at) => ask(sql, round * 10 + at)));
+      const wanted = clients.flatMap(() =>
+        [1, 2, 3, 4].map((at) => round * 10 + at).map((at) => [true, at * 2, [`t${at}`, 'x'], `w${at}`]),
+      );
+      expect(await Promise.all(asked)).toEqual(wanted);
+    }
+  }, 60_000);
 });
