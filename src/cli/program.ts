@@ -18,7 +18,7 @@ import { addReports } from './commands/reports.ts';
 import { addRoutes } from './commands/routes.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addTenants } from './commands/tenants.ts';
-import { addApply, addExport } from './declared/commands.ts';
+import { addApply, addExport, addSchema } from './declared/commands.ts';
 import { addDoctor } from './doctor/command.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { formats } from './output/output.ts';
@@ -98,6 +98,7 @@ export function createProgram(): Command {
   addAbout(program);
   program.commandsGroup('This command line:');
   addProfiles(program);
+  addSchema(program);
   addCompletion(program);
   return program;
 }

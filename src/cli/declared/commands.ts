@@ -1,4 +1,4 @@
-/** The commands of declarative set-up; what they do is loaded when one of them runs. */
+/** The commands of set-up by file; what they do is loaded when one of them runs. */
 
 import type { Command } from 'commander';
 import { addExamples, declareOperations } from '../commands/declare.ts';
@@ -105,4 +105,19 @@ The order is always the same, so that two exports can be compared; "espalier app
     'GET /tenants/{tenantId}',
     'GET /tenants/{tenantId}/instances',
   ]);
+}
+
+export function addSchema(program: Command): void {
+  const command = program
+    .command('schema')
+    .summary('print the JSON Schema of espalier.yaml, for editors')
+    .description(
+      'print the JSON Schema of espalier.yaml, for editors\n\n' +
+        'With it an editor completes fields, shows what each means and marks what apply would refuse for its form. For editors with yaml-language-server the first line of a file names it: "# yaml-language-server: $schema=espalier.schema.json".',
+    )
+    .action(async () => {
+      const { declarationSchema } = await import('./json-schema.ts');
+      process.stdout.write(`${JSON.stringify(declarationSchema(), null, 2)}\n`);
+    });
+  addExamples(command, [['schema > espalier.schema.json', 'beside espalier.yaml']]);
 }

@@ -1,6 +1,7 @@
 /**
  * One document of a file as it may be written: docs/declarative.md. What the admin API would refuse for its form is refused
- * here, with its place; what only the gateway can know (does the cloud exist, may the address be used) it says itself.
+ * here, with its place; what only the gateway can know (does the cloud exist, may the address be used) it says itself. The
+ * JSON Schema of editors is made of this (json-schema.ts): `meta` says there what a rule in code says here.
  */
 
 import { z } from 'zod';
@@ -63,16 +64,19 @@ const oneSecret = {
     path: ['secretRef'],
     ...ruleOf('clientSecret', 'secretRef'),
   },
+  schema: { not: { required: ['clientSecret', 'secretRef'] } },
 };
 
 const application = tenantFields.application
   .unwrap()
   .extend(secretFields)
-  .refine(oneSecret.check, oneSecret.say);
+  .refine(oneSecret.check, oneSecret.say)
+  .meta(oneSecret.schema);
 const apiClient = instanceFields.apiClient
   .unwrap()
   .extend(secretFields)
-  .refine(oneSecret.check, oneSecret.say);
+  .refine(oneSecret.check, oneSecret.say)
+  .meta(oneSecret.schema);
 
 const compliance = instanceFields.compliance
   .unwrap()
@@ -80,10 +84,16 @@ const compliance = instanceFields.compliance
     message: 'is needed for the source smart-group',
     path: ['complianceGroup'],
     ...ruleOf('source', 'complianceGroup'),
+  })
+  .meta({
+    if: { properties: { source: { const: 'smart-group' } }, required: ['source'] },
+    // biome-ignore lint/suspicious/noThenProperty: it is a keyword of JSON Schema, and nobody awaits a schema.
+    then: { required: ['complianceGroup'] },
   });
 
 const fingerprint = z
   .string()
+  .meta({ pattern: '^:*([0-9A-Fa-f]:*){64}$' })
   .transform((value) => value.replaceAll(':', '').toLowerCase())
   .refine((value) => /^[0-9a-f]{64}$/.test(value), 'must be a SHA-256 fingerprint, 64 hexadecimal digits');
 
@@ -93,7 +103,8 @@ const certificate = z
   .refine(
     (value) => /^file:.+$/.test(value) || value.includes('-----BEGIN CERTIFICATE-----'),
     'must be a certificate in PEM, or file:PATH of one',
-  );
+  )
+  .meta({ pattern: '^file:.+$|-----BEGIN CERTIFICATE-----' });
 
 const instance = z
   .strictObject({
@@ -110,7 +121,8 @@ const instance = z
     message: 'is needed, or id: an instance is found by one of them',
     path: ['name'],
     ...ruleOf('id', 'name'),
-  });
+  })
+  .meta({ anyOf: [{ required: ['id'] }, { required: ['name'] }] });
 
 const landing = tenantFields.landing
   .unwrap()
@@ -120,6 +132,12 @@ const landing = tenantFields.landing
     message: 'is needed for the choice custom and for no other',
     path: ['customUrl'],
     ...ruleOf('choice', 'customUrl'),
+  })
+  .meta({
+    if: { properties: { choice: { const: 'custom' } }, required: ['choice'] },
+    // biome-ignore lint/suspicious/noThenProperty: it is a keyword of JSON Schema, and nobody awaits a schema.
+    then: { required: ['customUrl'] },
+    else: { properties: { customUrl: false } },
   });
 
 const partnerGroup = z
@@ -127,7 +145,8 @@ const partnerGroup = z
   .refine((value) => (value.id === undefined) !== (value.displayName === undefined), {
     message: 'must have either id or displayName',
     ...ruleOf('id', 'displayName'),
-  });
+  })
+  .meta({ oneOf: [{ required: ['id'] }, { required: ['displayName'] }] });
 
 const tenant = z.strictObject({
   ...tenantFields,
@@ -140,6 +159,8 @@ const tenant = z.strictObject({
 
 export const declaration = z.strictObject({
   apiVersion: z.literal(apiVersion),
+  /** Editors look here in a JSON file for the schema that they check it by. */
+  $schema: z.string().optional(),
   tenants: z.array(tenant).optional(),
   keys: z.array(z.strictObject(keyFields)).optional(),
   operators: z
