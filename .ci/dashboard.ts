@@ -62,7 +62,7 @@ export const rows: readonly Row[] = [
         unit: 'short',
         isStat: true,
         queries: [
-          query('count(max by (tenant, instance) (espalier_instance_up{job=~"$job"}) == 0) or vector(0)'),
+          query('count(max by (tenant, instance_id) (espalier_instance_up{job=~"$job"}) == 0) or vector(0)'),
         ],
       },
       {
@@ -108,7 +108,7 @@ export const rows: readonly Row[] = [
         about: '1: the last exchange succeeded.',
         unit: 'short',
         queries: [
-          query('max by (tenant, instance) (espalier_instance_up{job=~"$job"})', '{{tenant}} {{instance}}'),
+          query('max by (tenant, instance_id) (espalier_instance_up{job=~"$job"})', '{{tenant}} {{instance_id}}'),
         ],
       },
     ],

@@ -119,9 +119,14 @@ export function observeGauges(options: {
   readonly freshForMs?: number;
   /** Where changes of instances are heard of; default: their list is read for each scrape. */
   readonly feed?: Pick<ChangeFeed, 'subscribe'>;
+  /** Tells the names of tenants and instances beside their ids. */
+  readonly named?: boolean;
 }): void {
   const { acme, credentialExpiry, feed, freshForMs = countsFreshForMs, log, metrics, sealer, sql } = options;
-  const states = createInstanceStates(sql, monotonicMs, feed === undefined ? 0 : instancesKeptForMs);
+  const states = createInstanceStates(sql, monotonicMs, {
+    keptForMs: feed === undefined ? 0 : instancesKeptForMs,
+    named: options.named ?? false,
+  });
   feed?.subscribe({
     apply: (changes) => {
       // A tenant takes its instances along.
@@ -169,7 +174,10 @@ export function observeGauges(options: {
       observe.tenantsPermissionDrift(tenants.permissionDrift);
       for (const state of ['open', 'refused'] as const) observe.massChanges(holds[state] ?? 0, { state });
       observe.heartbeatAgeSeconds(tenants.heartbeatAgeSeconds);
-      for (const { labels, up } of instances) observe.instanceUp(up ? 1 : 0, labels);
+      for (const { labels, names, up } of instances) {
+        observe.instanceUp(up ? 1 : 0, labels);
+        if (names !== undefined) observe.instanceInfo(1, names);
+      }
     } catch (error) {
       // These gauges are then absent.
       log.warn('metrics.store-unavailable', { error });

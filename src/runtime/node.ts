@@ -419,7 +419,11 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
   });
   const { acme: acmeConfig } = config;
   const { feed } = changes;
-  observeGauges({ metrics, sql, log, sealer, feed, credentialExpiry: certificateExpiry, acme: acmeConfig });
+  observeGauges({
+    ...{ metrics, sql, log, sealer, feed, acme: acmeConfig },
+    credentialExpiry: certificateExpiry,
+    named: config.metricsNames === 'on',
+  });
   snapshot.observe(metrics);
   return {
     ...{

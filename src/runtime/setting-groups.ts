@@ -13,7 +13,7 @@ export const settingGroups = [
   'Device calls',
   'Landing pages',
   'History',
-  'Log',
+  'Log and metrics',
 ] as const;
 export type SettingGroup = (typeof settingGroups)[number];
 
@@ -108,6 +108,7 @@ export const groupOf: Readonly<Record<keyof typeof settings, SettingGroup>> = {
   historyDays: 'History',
   goneDays: 'History',
   timelineDays: 'History',
-  logLevel: 'Log',
-  logFormat: 'Log',
+  logLevel: 'Log and metrics',
+  logFormat: 'Log and metrics',
+  metricsNames: 'Log and metrics',
 };

@@ -578,6 +578,12 @@ export const settings = {
     'between two heartbeats of a tenant',
     number(3_600, 1, 43_200),
   ),
+  metricsNames: setting(
+    'ESPALIER_METRICS_NAMES',
+    '`on`: the metric `espalier_instance_info` carries the names of tenants and instances beside their ids, for whoever reads the ops listener',
+    choice('off', 'on', 'off'),
+    { example: 'on' },
+  ),
   alertSeconds: setting(
     'ESPALIER_ALERT_SECONDS',
     'between two looks at what needs a person, for the targets of alerts',

@@ -67,6 +67,7 @@ export interface Metrics {
       reports: Observe;
       reportAgeSeconds: Observe;
       instanceUp: Observe;
+      instanceInfo: Observe;
       tenants: Observe;
       tenantsPermissionDrift: Observe;
       massChanges: Observe;
@@ -249,6 +250,11 @@ const gauges = {
     description: '1 when the last exchange with the instance succeeded',
     across: 'one',
   },
+  instanceInfo: {
+    name: 'espalier_instance_info',
+    description: '1 for each enabled instance: the names for its id and that of its tenant',
+    across: 'one',
+  },
   tenants: {
     name: 'espalier_tenants',
     description: 'Tenants by state of their connection; held and paused are told apart from connected',
@@ -370,6 +376,7 @@ export function createMetrics(counters: Counters = createCounters()): Metrics {
           reports: to(gauges.reports),
           reportAgeSeconds: to(gauges.reportAgeSeconds),
           instanceUp: to(gauges.instanceUp),
+          instanceInfo: to(gauges.instanceInfo),
           tenants: to(gauges.tenants),
           tenantsPermissionDrift: to(gauges.tenantsPermissionDrift),
           massChanges: to(gauges.massChanges),

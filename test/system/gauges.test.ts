@@ -45,6 +45,7 @@ async function scrape(): Promise<{ ages: number; ms: number }> {
       ages += 1;
     },
     instanceUp: () => undefined,
+    instanceInfo: () => undefined,
     tenants: () => undefined,
     tenantsPermissionDrift: () => undefined,
     massChanges: () => undefined,

@@ -33,7 +33,7 @@ const minuteMs = 60_000;
 
 it('every enabled instance has a state, and what changed is read when that is heard of', async () => {
   let nowMs = 0;
-  const states = createInstanceStates(sql, () => nowMs, minuteMs);
+  const states = createInstanceStates(sql, () => nowMs, { keptForMs: minuteMs });
   const first = await states.read();
   expect(first).toHaveLength(instances);
   expect(first.filter(({ up }) => !up)).toHaveLength(instances / 100);
@@ -53,11 +53,28 @@ it('every enabled instance has a state, and what changed is read when that is he
   expect(await states.read()).toHaveLength(instances);
 });
 
+it('names come with the ids where they are asked for, and a new one when a change is heard of', async () => {
+  const idsOnly = await createInstanceStates(sql, () => 0, { keptForMs: minuteMs }).read();
+  expect(idsOnly.filter(({ names }) => names !== undefined)).toEqual([]);
+
+  const states = createInstanceStates(sql, () => 0, { keptForMs: minuteMs, named: true });
+  const first = await states.read();
+  expect(first).toHaveLength(instances);
+  for (const { labels, names } of first) expect(names).toMatchObject({ ...labels, instance_name: 'instance' });
+  expect(new Set(first.map(({ names }) => names?.tenant_name)).size).toBe(instances);
+
+  await sql`update tenants set display_name = 'Contoso "Ltd"' where tenant_id = md5('tenant7')::uuid`;
+  states.changed();
+  const second = await states.read();
+  const renamed = second.filter(({ names }, at) => names !== first[at]?.names);
+  expect(renamed.map(({ names }) => names?.tenant_name)).toEqual(['Contoso "Ltd"']);
+});
+
 it('a look reads those that are down, and not the instances', async () => {
-  const states = createInstanceStates(sql, () => 0, minuteMs);
+  const states = createInstanceStates(sql, () => 0, { keptForMs: minuteMs });
   await states.read();
   const { plans } = await explain(sql, async (explained) => {
-    const again = createInstanceStates(explained, () => 0, minuteMs);
+    const again = createInstanceStates(explained, () => 0, { keptForMs: minuteMs });
     await again.read().catch(() => undefined);
   });
   expect(plans.at(-1)).toMatch(/Index (?:Only )?Scan using instances_down/);

@@ -78,6 +78,8 @@ describe.skipIf(!hasPrometheus() && process.env.CI === undefined)(
       const [computer] = scene.world.instance('berlin').computers.list();
       await sendWebhook(scene, berlin, computer!.id);
       await fires('EspalierInstanceUnreachable');
+      const [alert] = await prometheus.query('ALERTS{alertname="EspalierInstanceUnreachable"}');
+      expect(alert?.metric).toMatchObject({ tenant: tenantId, instance_id: berlin.id });
       faults.clear();
       const { sql } = scene.database;
       // Nothing is under way any more that would write over what follows.

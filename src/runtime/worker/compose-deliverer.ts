@@ -92,6 +92,7 @@ export async function composeDeliverer(given: DelivererParts): Promise<ShardDeli
     observeGauges({
       ...{ metrics, sql, log, sealer, freshForMs: 0 },
       credentialExpiry: certificateExpiry,
+      named: config.metricsNames === 'on',
     });
   const notifications = notifyWithin();
   const reach = createReach(sql, given.scope, (hostname) => isReachedByWorkers(policy, hostname));
