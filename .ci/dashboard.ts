@@ -108,7 +108,10 @@ export const rows: readonly Row[] = [
         about: '1: the last exchange succeeded.',
         unit: 'short',
         queries: [
-          query('max by (tenant, instance_id) (espalier_instance_up{job=~"$job"})', '{{tenant}} {{instance_id}}'),
+          query(
+            'max by (tenant, instance_id) (espalier_instance_up{job=~"$job"})',
+            '{{tenant}} {{instance_id}}',
+          ),
         ],
       },
     ],

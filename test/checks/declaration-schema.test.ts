@@ -15,7 +15,9 @@ const examples = readdirSync(docs)
   .filter((name) => name.endsWith('.md'))
   .flatMap((name) =>
     [
-      ...readFileSync(join(docs, name), 'utf8').matchAll(/^(?:#.*\n)?apiVersion: [\s\S]*?(?=^(?:```|EOF)$)/gm),
+      ...readFileSync(join(docs, name), 'utf8').matchAll(
+        /^(?:#.*\n)?apiVersion: [\s\S]*?(?=^(?:```|EOF)$)/gm,
+      ),
     ].map(([text], index) => [`docs/${name}, number ${index + 1}`, text] as const),
   );
 

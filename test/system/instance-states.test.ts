@@ -60,7 +60,8 @@ it('names come with the ids where they are asked for, and a new one when a chang
   const states = createInstanceStates(sql, () => 0, { keptForMs: minuteMs, named: true });
   const first = await states.read();
   expect(first).toHaveLength(instances);
-  for (const { labels, names } of first) expect(names).toMatchObject({ ...labels, instance_name: 'instance' });
+  for (const { labels, names } of first)
+    expect(names).toMatchObject({ ...labels, instance_name: 'instance' });
   expect(new Set(first.map(({ names }) => names?.tenant_name)).size).toBe(instances);
 
   await sql`update tenants set display_name = 'Contoso "Ltd"' where tenant_id = md5('tenant7')::uuid`;

@@ -130,7 +130,11 @@ describe('with 60,000 devices', () => {
       4 * tenants + rows / 20,
       (queries) => lookForOldest(queries as unknown as Transaction),
     ],
-    ['the states of instances', 200, (queries) => createInstanceStates(queries, () => 0, { keptForMs: 1 }).read()],
+    [
+      'the states of instances',
+      200,
+      (queries) => createInstanceStates(queries, () => 0, { keptForMs: 1 }).read(),
+    ],
     ['the secrets by key', 400, countSealed],
     ['the recount of a tenant', 400, (queries) => recountTenant(queries as unknown as Transaction, tenantId)],
     [

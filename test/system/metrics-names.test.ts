@@ -22,8 +22,7 @@ afterAll(async () => {
   await scene?.close();
 });
 
-const metricsOf = async ({ ops }: GatewayProcess): Promise<string> =>
-  (await fetch(`${ops}/metrics`)).text();
+const metricsOf = async ({ ops }: GatewayProcess): Promise<string> => (await fetch(`${ops}/metrics`)).text();
 
 it('an info metric carries names for ids where it is asked for, and nothing does where it is not', async () => {
   const { id } = await addInstance(scene, tenantId, 'berlin');

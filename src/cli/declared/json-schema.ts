@@ -12,7 +12,8 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 const tenantBound = 'Without it the key is for every tenant.';
 const clientSecret =
   'env:NAME or file:PATH, read by "espalier apply" where it runs, and sealed by the gateway. The secret itself never stands here.';
-const secretRef = 'env:NAME or file:/PATH, read by the gateway on its own machine whenever it needs the secret.';
+const secretRef =
+  'env:NAME or file:/PATH, read by the gateway on its own machine whenever it needs the secret.';
 const staysLeftOut = 'A field that is left out stays as it is.';
 
 /** What an editor shows of a field, by its path. */
@@ -33,7 +34,8 @@ const descriptions: Readonly<Record<string, string>> = {
     'default: enrolment or Company Portal by the state of the Mac. denied: access is denied. custom: customUrl.',
   'tenants.landing.customUrl': 'Address that browsers are sent to, for the choice custom.',
   'tenants.landing.defaultInstance': 'Name of the instance whose registration page people see.',
-  'tenants.partnerGroup': 'Entra group that the compliance partner is assigned to; null ends it. Given whole.',
+  'tenants.partnerGroup':
+    'Entra group that the compliance partner is assigned to; null ends it. Given whole.',
   'tenants.partnerGroup.id': 'Object id of the group.',
   'tenants.partnerGroup.displayName': 'Name of the group.',
   'tenants.application': 'Application in Entra of your own, for the connection type manual only.',
@@ -43,17 +45,20 @@ const descriptions: Readonly<Record<string, string>> = {
   'tenants.paused': 'true: reports to Intune are held, without telling Intune.',
   'tenants.instances':
     'Jamf Pro servers of the tenant. Without it nothing is said of them; with --prune those that it does not list are deleted.',
-  'tenants.instances.id': 'Id of an instance that is there, as "espalier export --ids" writes it, to give it another name.',
+  'tenants.instances.id':
+    'Id of an instance that is there, as "espalier export --ids" writes it, to give it another name.',
   'tenants.instances.name': 'Name that the instance is found by, whatever its case. A new one needs it.',
   'tenants.instances.url': 'Base URL of the Jamf Pro server. A new instance needs it.',
-  'tenants.instances.apiClient': 'API client of Jamf Pro that inventory is read with. A new instance needs it, with its secret.',
+  'tenants.instances.apiClient':
+    'API client of Jamf Pro that inventory is read with. A new instance needs it, with its secret.',
   'tenants.instances.apiClient.clientId': 'Client id, as Jamf Pro shows it.',
   'tenants.instances.apiClient.clientSecret': clientSecret,
   'tenants.instances.apiClient.secretRef': secretRef,
   'tenants.instances.compliance': 'What says whether a Mac is compliant. Given whole.',
   'tenants.instances.compliance.source':
     "jamf: Jamf Pro's own verdict. smart-group: membership of complianceGroup.",
-  'tenants.instances.compliance.applicableGroup': 'Smart group of the Macs that it is about. Without it, all of them.',
+  'tenants.instances.compliance.applicableGroup':
+    'Smart group of the Macs that it is about. Without it, all of them.',
   'tenants.instances.compliance.complianceGroup': 'Smart group of the Macs that are compliant.',
   'tenants.instances.caCertificate':
     'Authority of the certificate of the server, where it is no public one: PEM or file:PATH of it; null ends it.',
@@ -65,9 +70,12 @@ const descriptions: Readonly<Record<string, string>> = {
   'keys.name': 'Name that the key is found by.',
   'keys.role': 'viewer reads; operator also writes devices, routes and moves; admin does everything.',
   'keys.tenants': `GUIDs of the tenants that it is for. ${tenantBound}`,
-  'keys.expiresAt': 'Time with its zone after which it opens nothing, as 2027-12-31T00:00:00Z. Without it never.',
-  operators: 'People and applications whom Entra signs in, and their tenants. Bound before anything else is done.',
-  'operators.id': 'Entra tenant, for everybody of it, or that, a colon and the object id of one person or application.',
+  'keys.expiresAt':
+    'Time with its zone after which it opens nothing, as 2027-12-31T00:00:00Z. Without it never.',
+  operators:
+    'People and applications whom Entra signs in, and their tenants. Bound before anything else is done.',
+  'operators.id':
+    'Entra tenant, for everybody of it, or that, a colon and the object id of one person or application.',
   'operators.tenants': 'GUIDs of the tenants that they see; null is every tenant, [] is none.',
 };
 
@@ -97,7 +105,8 @@ export function declarationSchema(): JsonSchema {
   return {
     ...schema,
     title: 'espalier.yaml',
-    description: 'Tenants, instances, operators and keys of an Espalier gateway, as "espalier apply" makes them.',
+    description:
+      'Tenants, instances, operators and keys of an Espalier gateway, as "espalier apply" makes them.',
     // Fields of one's own, for anchors.
     patternProperties: { '^x-': true },
   };

@@ -5,7 +5,7 @@
 
 import { columns, pagesOf, pick } from '../columns.ts';
 import type { Sql } from '../database.ts';
-import { instances, tenants } from '../schema.ts';
+import { instances } from '../schema.ts';
 import { type InstanceRef, instanceKey } from './instance.ts';
 
 /** `instance` is what Prometheus itself calls the process that it scrapes, and would displace a label of that name. */
@@ -43,10 +43,12 @@ interface NamedRef extends InstanceRef {
   readonly displayName?: string;
 }
 
+const namedColumns = pick(instances, 'tenantId', 'instanceId', 'name');
+
 const namedInstances = (sql: Sql) =>
   pagesOf<NamedRef>(
     (after, limit) => sql<NamedRef[]>`
-      select ${columns(sql, { ...refColumns, ...pick(instances, 'name') }, 'i')}, ${columns(sql, pick(tenants, 'displayName'), 't')}
+      select ${columns(sql, namedColumns, 'i')}, t.display_name as "displayName"
       from instances i join tenants t on t.tenant_id = i.tenant_id
       where i.enabled and ${after === undefined ? sql`true` : sql`(i.tenant_id, i.instance_id) > (${after.tenantId}, ${after.instanceId})`}
       order by i.tenant_id, i.instance_id limit ${limit}`,
