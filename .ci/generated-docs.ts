@@ -19,6 +19,7 @@ import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
 import { readTree } from './layers.ts';
 import { tableOwners } from './owners.ts';
+import { servingGrants } from './serving-grants.ts';
 import { readWrites, tables } from './statements.ts';
 import { tableTexts } from './table-texts.ts';
 
@@ -276,6 +277,7 @@ ${Object.entries(claims)
 const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/settings.md': settingsPage,
   'docs/tables.md': tablesPage,
+  'migrations/grants/serving.sql': servingGrants,
   'docs/entra-errors.md': entraErrorsPage,
   'docs/claims.md': claimsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,

@@ -52,14 +52,21 @@ function addSetUp(program: Command): void {
         'bring the database schema up to date\n\n' +
           '"serve" does so itself unless ESPALIER_MIGRATE=off. Safe to repeat, and beside running processes of the version before.',
       )
-      .action(async () => {
+      .option(
+        '--grant-to <role>',
+        'then give this role, which serves with ESPALIER_MIGRATE=off, the rights it needs',
+      )
+      .action(async (options: { readonly grantTo?: string }) => {
         const { configOrExit } = await import('./environment.ts');
         const config = await configOrExit();
         const { migrateStore } = await import('../runtime/node-store.ts');
-        await migrateStore(config);
+        await migrateStore(config, options);
         process.stdout.write('the schema is up to date\n');
       }),
-    [['migrate', 'before a new version is rolled out']],
+    [
+      ['migrate', 'before a new version is rolled out'],
+      ['migrate --grant-to espalier_serve', 'where another role serves than the one that owns the tables'],
+    ],
   );
   addExamples(
     program

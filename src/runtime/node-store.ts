@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import { DirectoryInUse } from './node-directory-lock.ts';
 import { EmbeddedPostgresUnavailable, startEmbeddedPostgres } from './node-embedded-postgres.ts';
 import { migrateDatabase, migrationState } from './node-migrate.ts';
+import { describeMissingRights, grantServing } from './node-serving-grants.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
 
@@ -110,6 +111,8 @@ export async function prepareOnce(preparing: Preparing): Promise<Prepared> {
     if (config.migrate === 'auto') await abandonedBy(signal, migrateDatabase(url, { signal }));
     const { isCurrent } = await abandonedBy(signal, migrationState(url));
     if (!isCurrent) return { ready: false, cause: pendingMigrations, unreachable: false };
+    const lacking = await abandonedBy(signal, describeMissingRights(url));
+    if (lacking !== undefined) return { ready: false, cause: lacking, unreachable: false };
     await abandonedBy(signal, checkDeployment(url, sealer));
     return { ready: true };
   } catch (error) {
@@ -174,13 +177,17 @@ async function checkDeployment(url: string, sealer: Sealer): Promise<void> {
   }
 }
 
-/** `espalier migrate`: one attempt, also beside a running gateway. Throws `StartFault`. */
-export async function migrateStore(config: Pick<Config, 'databaseUrl' | 'dataDir'>): Promise<void> {
+/** `espalier migrate`: one attempt, also beside a running gateway; `grantTo` is the role that serves. Throws `StartFault`. */
+export async function migrateStore(
+  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
+  { grantTo }: { readonly grantTo?: string } = {},
+): Promise<void> {
   const store = await openStore(config, { join: true });
   try {
     await tryDatabase(store.url);
     await refuseSharedSessions(store.url);
     await migrateDatabase(store.url);
+    if (grantTo !== undefined) await grantServing(store.url, grantTo);
   } catch (error) {
     if (error instanceof StartFault) throw error;
     throw databaseFault(store.url, startProblem(error).cause, error);

@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { openDatabase, type Sql } from '../../src/store/database.ts';
-import { templateDatabase } from './template.ts';
+import { servingRole, templateDatabase } from './template.ts';
 
 export interface TestDatabase {
+  /** As the owner of the tables, a superuser. */
   readonly url: string;
+  /** As the role that only serves; undefined where there were no tables yet to grant rights on. */
+  readonly servingUrl?: string;
   readonly sql: Sql;
   drop(): Promise<void>;
 }
@@ -36,9 +39,13 @@ async function createFrom(template: string | undefined): Promise<TestDatabase> {
   await admin.end();
   const url = new URL(server);
   url.pathname = `/${name}`;
+  const serving = new URL(url);
+  serving.username = servingRole.name;
+  serving.password = servingRole.password;
   const sql = openDatabase(url.href, { connections: 2, applicationName: 'test' });
   return {
     url: url.href,
+    ...(template === undefined ? {} : { servingUrl: serving.href }),
     sql,
     drop: async () => {
       await sql.end({ timeout: 2 });

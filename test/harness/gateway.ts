@@ -34,6 +34,8 @@ export async function startProcess(
   environment: Record<string, string>,
   command = 'serve',
   entry = command === 'serve' ? gatewayProgram() : program(),
+  /** Hears all that was written, each time that there is more, until the process is ready. */
+  onOutput: (output: string) => void = () => undefined,
 ): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [entry, command], {
     env: { ...ownEnvironment(), ...environment },
@@ -44,6 +46,7 @@ export async function startProcess(
   const ready = await new Promise<{ data: string; admin: string; ops: string }>((resolve, reject) => {
     const look = (chunk: Buffer): void => {
       output += chunk.toString('utf8');
+      onOutput(output);
       const line = output.split('\n').find((one) => one.includes('"event":"ready"'));
       if (line !== undefined) resolve(JSON.parse(line));
     };
@@ -134,7 +137,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     writeFileSync(pathOf(name), content, { mode: 0o600 });
   const environment = {
     ...gatewayEnvironment(world, pathOf),
-    DATABASE_URL: database.url,
+    DATABASE_URL: database.servingUrl ?? database.url,
     ESPALIER_DATA_DIR: join(dir, 'data'),
     ESPALIER_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64'),
     ESPALIER_BOOTSTRAP_KEY: bootstrapKey,
@@ -185,7 +188,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     },
     startOn: async (other) => {
       if (gateway.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
-      environment.DATABASE_URL = other.url;
+      environment.DATABASE_URL = other.servingUrl ?? other.url;
       gateway = await startProcess(environment);
     },
     another: (settings = {}) =>

@@ -7,8 +7,9 @@ import type { TestProject } from 'vitest/node';
 import { driverFault } from '../../src/runtime/node-driver.ts';
 import { startEmbeddedPostgres } from '../../src/runtime/node-embedded-postgres.ts';
 import { migrateDatabase } from '../../src/runtime/node-migrate.ts';
+import { grantServing } from '../../src/runtime/node-serving-grants.ts';
 import { joinProgram } from './program.ts';
-import { templateDatabase } from './template.ts';
+import { servingRole, templateDatabase } from './template.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -47,10 +48,12 @@ async function start(): Promise<Shared> {
   });
   const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
   await admin.unsafe(`create database ${templateDatabase}`);
+  await admin.unsafe(`create role ${servingRole.name} login password '${servingRole.password}'`);
   await admin.end();
   const template = new URL(server.url);
   template.pathname = `/${templateDatabase}`;
   await migrateDatabase(template.href);
+  await grantServing(template.href, servingRole.name);
   return {
     url: server.url,
     end: async () => {

@@ -213,9 +213,10 @@ describe.skipIf(lacks('go'))('the chart', () => {
       (workload.spec.template.spec.containers[0] as Container).env.find(
         ({ name }) => name === 'DATABASE_URL',
       );
-    expect(urlOf(ofKind(objects, 'Job')[0]!)).toMatchObject({
-      valueFrom: { secretKeyRef: { name: 'espalier-migrations' } },
-    });
+    const [job] = ofKind(objects, 'Job');
+    expect(urlOf(job!)).toMatchObject({ valueFrom: { secretKeyRef: { name: 'espalier-migrations' } } });
+    expect(job!.spec.template.spec.containers[0].args).toEqual(['migrate', '--grant-to', 'espalier_serve']);
+    expect(ofKind(objectsOf('least'), 'Job')[0]!.spec.template.spec.containers[0].args).toEqual(['migrate']);
     expect(urlOf(gatewayOf(objects))).toMatchObject({
       valueFrom: { secretKeyRef: { name: 'espalier-database' } },
     });

@@ -50,7 +50,7 @@ function secretsIn(text: string): string[] {
   const values = [
     ...Object.values(secrets).flatMap((value) => value.split(',')),
     ...Object.values(referenced),
-    new URL(scene.database.url).password,
+    new URL(scene.environment.DATABASE_URL ?? '').password,
     'sesame',
     bootstrapKey,
   ];
