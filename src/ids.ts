@@ -21,4 +21,7 @@ export function parseJamfComputerId(text: string | undefined): string | undefine
   return Number(text) <= maxComputerId ? text : undefined;
 }
 
+/** A word of operators' own that marks a tenant. */
+export const tagPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 export const newId = (): string => crypto.randomUUID();

@@ -294,6 +294,9 @@ export const approvalDevices = 100;
 export const approvalLifeMs = 24 * 3_600_000;
 /** A request that touches more devices than was approved, by more than this share of them, is not what was approved. */
 export const approvalGrowthShare = 0.1;
+/** Tags of one tenant. */
+export const tenantTags = 20;
+
 /** Decided approvals are listed so long; the history has them after that. */
 export const approvalKeptMs = 90 * 24 * 3_600_000;
 /** The longest reason that an operator may give for a write. */

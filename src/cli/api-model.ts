@@ -79,6 +79,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
       'landing.customUrl',
       'landing.defaultInstanceId',
       'partnerGroup',
+      'tags',
       'application.clientId',
       'application.secretRef',
       'connectionState',

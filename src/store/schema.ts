@@ -60,6 +60,8 @@ export const tenants = pgTable(
     application: json<StoredApplication>('application'),
     landing: json<Landing>('landing').notNull(),
     partnerGroup: json<{ readonly id?: string; readonly displayName?: string }>('partner_group'),
+    /** Words of operators' own, in order, by which each of several teams finds its tenants. */
+    tags: text('tags').array().notNull().default(sql`'{}'`),
     /** src/connection/state.ts. */
     connectionState: text('connection_state').$type<ConnectionState>().notNull().default('new'),
     /** Reason why delivery is held although connected, with who must act; null when it is not. */

@@ -33,6 +33,7 @@ export function newTenant(tenantId: string): Tenant {
     connectionType: 'cloud-connector',
     landing: { choice: 'default' },
     partnerGroup: null,
+    tags: [],
     connectionState: 'connected',
     hold: null,
     paused: false,

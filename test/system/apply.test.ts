@@ -331,6 +331,43 @@ C: instance five created
     ]);
   });
 
+  it('lets several teams share a gateway: each deletes its own tenants alone', async () => {
+    const teamA = `tenants: [{ tenantId: ${a}, displayName: A, tags: [eu] }, { tenantId: ${c}, displayName: C }]`;
+    expect((await apply(teamA, '--select-tag', 'team-a')).code).toBe(0);
+    const teamB = `tenants: [{ tenantId: ${b}, displayName: B }]`;
+    expect((await apply(teamB, '--select-tag', 'team-b', '--prune')).code).toBe(0);
+    expect((await get(`/tenants/${a}`)).tags).toEqual(['eu', 'team-a']);
+    expect((await apply(teamA, '--select-tag', 'team-a', '--prune')).stdout).toContain('Nothing to do');
+
+    const pruned = await apply(
+      `tenants: [{ tenantId: ${a}, tags: [] }]`,
+      ...['--select-tag', 'team-a', '--prune'],
+    );
+    expect([pruned.code, pruned.stderr]).toEqual([0, '']);
+    expect(pruned.stdout).toContain(`~ tenant A (${a})\n    tags: eu, team-a -> team-a\n- tenant C (${c})`);
+    const left = (await get('/tenants')).results.map(({ id }: { id: string }) => id);
+    expect(left).toEqual([a, b]);
+
+    const foreign = await apply(`tenants: [{ tenantId: ${b}, displayName: Ours }]`, '--select-tag', 'team-a');
+    expect(foreign.code).toBe(1);
+    expect(foreign.stderr).toContain(
+      `tenant ${b}: it does not have the tag team-a, so it may be another team's`,
+    );
+    const exported = await espalier(['export', '--select-tag', 'team-b', '-o', 'json']);
+    expect(JSON.parse(exported.stdout).tenants).toMatchObject([{ tenantId: b, tags: ['team-b'] }]);
+    expect((await apply(teamA, '--select-tag', 'team a')).code).toBe(2);
+  });
+
+  it('keeps tags in order, and none twice', async () => {
+    await apply(`tenants: [{ tenantId: ${a}, displayName: A, tags: [z, b, z] }]`);
+    expect((await get(`/tenants/${a}`)).tags).toEqual(['b', 'z']);
+    const changed = await espalier(['tenants', 'change', a, '--tags', 'us,eu', '-o', 'json']);
+    expect(JSON.parse(changed.stdout).tags).toEqual(['eu', 'us']);
+    for (const tags of [['eu', 'eu'], ['team a'], ['']])
+      expect((await scene.api('PATCH', `/tenants/${a}`, { tags })).status).toBe(400);
+    expect((await get(`/tenants/${a}`)).tags).toEqual(['eu', 'us']);
+  });
+
   it('says that something was changed since it looked, and leaves it', async () => {
     await apply(everything());
     const api = openAdminApi(environment);

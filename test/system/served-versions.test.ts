@@ -73,6 +73,7 @@ describe('the version of what is served of a tenant', () => {
         connectionType: 'cloud-connector',
         landing: { choice: 'default' },
         partnerGroup: null,
+        tags: [],
         application: null,
       }),
     );

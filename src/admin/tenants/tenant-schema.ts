@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { getTableColumns } from 'drizzle-orm';
+import { tagPattern } from '../../ids.ts';
+import { tenantTags } from '../../limits.ts';
 import { connectionStates } from '../../store/row-types.ts';
 import { tenants } from '../../store/schema.ts';
 import { shownApplication } from '../../store/tenants/application.ts';
@@ -32,6 +34,11 @@ export const landing = z
 const partnerGroup = z
   .union([z.object({ id: guid }).strict(), z.object({ displayName: z.string().min(1).max(256) }).strict()])
   .openapi('PartnerGroup');
+
+const tags = z
+  .array(z.string().regex(tagPattern))
+  .max(tenantTags)
+  .refine((given) => new Set(given).size === given.length, 'must not name a tag twice');
 
 const application = clientWithSecret.safeExtend({ clientId: guid }).openapi('TenantApplication');
 
@@ -86,6 +93,12 @@ export const tenantResource = resource({
       show: (value) => value as z.infer<typeof partnerGroup> | null,
       setting: true,
       input: optional(partnerGroup),
+    }),
+    tags: column('tags', {
+      schema: z.array(z.string()),
+      description: 'Words of your own, by which "espalier apply --select-tag" finds the tenants of one team.',
+      setting: true,
+      input: defaulting(tags, []),
     }),
     /** The tenant's own application, which may be given before a migration to the type manual; its secret is never shown. */
     application: column('application', {

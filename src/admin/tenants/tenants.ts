@@ -234,7 +234,8 @@ function addCreate(app: AdminApp, services: AdminServices): void {
     if (body.landing.defaultInstanceId !== undefined) throw noInstance();
     await checkLanding(services, body.tenantId, body.landing);
     const checked = await checkReference(c, readReference, 'application', body.application);
-    const { partnerGroup = null, ...tenant } = body;
+    const { partnerGroup = null, ...given } = body;
+    const tenant = { ...given, tags: given.tags.toSorted() };
     const own = body.application && (await storedApplication(sealer, body.tenantId, body.application));
     try {
       await changing(c, sql, async (tx, note) => {
@@ -270,7 +271,10 @@ function addChange(app: AdminApp, services: AdminServices): void {
     const changed = await changing(c, sql, async (tx, note) => {
       const before = (await readApplication(tx, tenant.tenantId)) ?? null;
       const { displayName, landing, partnerGroup } = body;
-      const row = await changeTenant(tx, tenant, { displayName, landing, partnerGroup, application: own });
+      const row = await changeTenant(tx, tenant, {
+        ...{ displayName, landing, partnerGroup, application: own },
+        tags: body.tags?.toSorted(),
+      });
       if (!row)
         throw new ProblemError(
           problem('conflict', 'The tenant was changed at the same time; read it again.'),

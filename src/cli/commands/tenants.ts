@@ -53,6 +53,13 @@ const groupOptions: readonly OptionSpec[] = [
   },
 ];
 
+const tagOption: OptionSpec = {
+  flags: '--tags <tag,…>',
+  text: 'words of your own, in place of those before; "apply --select-tag" goes by them',
+  kind: 'list',
+  body: 'tags',
+};
+
 const withSecret = async (call: VerbCall): Promise<Record<string, unknown>> => {
   const clientSecret = await secretOf(call);
   return clientSecret === undefined ? {} : { application: { clientSecret } };
@@ -110,6 +117,7 @@ const verbs: readonly Verb[] = [
       ...landingOptions,
       ...groupOptions,
       ...applicationOptions,
+      tagOption,
     ],
     body: withSecret,
     done: () => 'next: instances create, then tenants connect',
@@ -131,6 +139,7 @@ const verbs: readonly Verb[] = [
       ...landingOptions,
       ...groupOptions,
       ...applicationOptions,
+      tagOption,
     ],
     body: withSecret,
     examples: [

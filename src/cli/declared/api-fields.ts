@@ -21,6 +21,7 @@ export const tenantFields = {
     .union([z.strictObject({ id: guid }), z.strictObject({ displayName: text(256) })])
     .nullable()
     .optional(),
+  tags: z.array(z.string()).max(20).optional(),
   application: z
     .strictObject({ clientId: guid, clientSecret: text(1000).optional(), secretRef: text(1000).optional() })
     .optional(),
@@ -66,6 +67,7 @@ export const presentTenant = z.object({
     defaultInstanceId: z.string().optional(),
   }),
   partnerGroup: z.union([z.object({ id: z.string() }), z.object({ displayName: z.string() })]).nullable(),
+  tags: z.array(z.string()),
   application: z.object({ clientId: z.string(), secretRef: z.string().nullable() }).nullable(),
   paused: z.boolean(),
   versionLock: z.number(),

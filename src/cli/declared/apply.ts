@@ -35,6 +35,8 @@ export interface ApplyArguments {
   readonly file: readonly string[];
   readonly dryRun?: boolean;
   readonly prune?: boolean;
+  /** Only tenants with this tag are touched. */
+  readonly selectTag?: string;
   /** Deletes also what has devices. */
   readonly force?: boolean;
   readonly updateSecrets?: boolean;
@@ -76,9 +78,9 @@ function refuseArguments({ dryRun, force, keysDir, prune }: ApplyArguments, decl
 }
 
 async function prepare(api: AdminApi, args: ApplyArguments, declared: Declared): Promise<Job> {
-  const { force = false, prune = false, updateSecrets = false } = args;
+  const { force = false, prune = false, selectTag, updateSecrets = false } = args;
   const present = await readPresent(api, declared, { all: prune });
-  const compared = diff(declared, present, { prune, updateSecrets, nowMs: Date.now() });
+  const compared = diff(declared, present, { prune, selectTag, updateSecrets, nowMs: Date.now() });
   const counted = await countRemovals(api, compared, { force });
   const { environment } = configSource();
   const { refusals, secretOf } = readSecrets(counted, {

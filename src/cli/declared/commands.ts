@@ -1,10 +1,17 @@
 /** The commands of set-up by file; what they do is loaded when one of them runs. */
 
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import { tagPattern } from '../../ids.ts';
 import { addExamples, declareOperations } from '../commands/declare.ts';
 import { outputOf } from '../commands/output-of.ts';
 import type { ApplyArguments } from './apply.ts';
 import type { ExportArguments } from './export.ts';
+
+function readTag(value: string): string {
+  if (!tagPattern.test(value))
+    throw new InvalidArgumentError('must be one tag: letters, digits, ".", "_" and "-"');
+  return value;
+}
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
@@ -19,6 +26,11 @@ export function addApply(program: Command): void {
     )
     .option('--dry-run', 'only print the plan; exit code 10 when something would change')
     .option('--prune', 'delete instances and tenants that the files do not name')
+    .option(
+      '--select-tag <tag>',
+      'touch only tenants with this tag, and give it to new ones; --prune then deletes no others',
+      readTag,
+    )
     .option('--force', 'with --prune: delete also what has devices')
     .option('--update-secrets', 'send every clientSecret again; what was sent before cannot be compared')
     .option(
@@ -60,6 +72,7 @@ Exit codes: 0 everything is as declared, 1 a step failed or the plan is refused,
     ['apply -f espalier.yaml --dry-run', 'what would be done; exit code 10 when something would'],
     ['apply -f customers/ --keys-dir keys', 'a directory of files; new keys go into files of their own'],
     ['apply -f customers/ --prune', 'and what they do not name is deleted'],
+    ['apply -f team-a/ --select-tag team-a --prune', "the same, and another team's tenants stay as they are"],
   ]);
   declareOperations(command, [
     'GET /tenants',
@@ -85,6 +98,7 @@ export function addExport(program: Command): void {
       'only this tenant, by id or name; repeatable; default: all that the key may see',
       collect,
     )
+    .option('--select-tag <tag>', 'only tenants with this tag', readTag)
     .option('--ids', 'with the ids of instances, for a file in which their names are to be changed')
     .addHelpText(
       'after',

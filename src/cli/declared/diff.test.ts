@@ -46,6 +46,7 @@ const tenantOf = (id: number, more: Partial<PresentTenant> = {}): PresentTenant 
   landing: { choice: 'default' },
   partnerGroup: null,
   application: null,
+  tags: [],
   paused: false,
   versionLock: 1,
   instances: [],
@@ -611,6 +612,52 @@ describe('a plan that is shown', () => {
       '  key ops not made: it would have expired at 2020-01-01T00:00:00Z',
       '',
       'Nothing to do: everything else is as declared.',
+    ]);
+  });
+});
+
+describe('with a tag selected', () => {
+  const selected = { ...options, prune: true, selectTag: 'team-a' };
+
+  it('a new tenant gets the tag, and one that has it keeps it whatever its file says', () => {
+    const [there, said] = [tenantOf(2, { tags: ['eu', 'team-a'] }), tenantOf(3, { tags: ['team-a', 'us'] })];
+    const declared: Declared = {
+      tenants: [
+        { tenantId: guid(1), displayName: 'New', place },
+        { tenantId: guid(2), place },
+        { tenantId: guid(3), tags: [], place },
+      ],
+      keys: [],
+    };
+    const plan = diff(declared, present(there, said), selected);
+    expect(plan.refusals).toEqual([]);
+    expect(plan.tenants.map(({ fields }) => fields.filter(({ field }) => field === 'tags'))).toEqual([
+      [{ field: 'tags', after: ['team-a'] }],
+      [],
+      [{ field: 'tags', before: ['team-a', 'us'], after: ['team-a'] }],
+    ]);
+  });
+
+  it('what the files do not name is deleted only where it has the tag', () => {
+    const named = tenantOf(1, { tags: ['team-a'] });
+    const gone = tenantOf(2, { tags: ['eu', 'team-a'] });
+    const other = tenantOf(3, { tags: ['team-b'] });
+    const plan = diff(declare([named]), present(named, gone, other, tenantOf(4)), selected);
+    expect(plan.tenants.map(({ action, tenantId }) => [action, tenantId])).toEqual([
+      ['none', guid(1)],
+      ['delete', guid(2)],
+    ]);
+  });
+
+  it('a tenant without the tag is refused', () => {
+    const other = tenantOf(1, { tags: ['team-b'] });
+    const { refusals } = diff(declare([other]), present(other), selected);
+    expect(refusals).toMatchObject([
+      {
+        place,
+        problem: "it does not have the tag team-a, so it may be another team's",
+        remedy: expect.stringContaining(`tenants change ${guid(1)} --tags team-b,team-a`),
+      },
     ]);
   });
 });

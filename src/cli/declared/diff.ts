@@ -18,6 +18,8 @@ import { sameNames } from './same-value.ts';
 export interface DiffOptions {
   /** Removes what the files do not name. Without it nothing is ever deleted. */
   readonly prune: boolean;
+  /** Touches only tenants that have this tag, and gives it to new ones. */
+  readonly selectTag?: string | undefined;
   /** Sends every `clientSecret` again; without it one that was sent is taken for unchanged. */
   readonly updateSecrets: boolean;
   readonly nowMs: number;
@@ -285,17 +287,56 @@ const removeTenant = ({ displayName, tenantId }: PresentTenant): TenantPlan => (
   warnings: [],
 });
 
+/** A tenant without the tag may be another team's, with the files of another run behind it. */
+function refuseUntagged(
+  { place, tenantId }: DeclaredTenant,
+  present: PresentTenant | undefined,
+  selectTag: string | undefined,
+): Refusal[] {
+  if (selectTag === undefined || present === undefined || present.tags.includes(selectTag)) return [];
+  const tags = [...present.tags, selectTag].join(',');
+  return [
+    {
+      place,
+      subject: `tenant ${tenantId}`,
+      problem: `it does not have the tag ${selectTag}, so it may be another team's`,
+      remedy: `if it is yours, "espalier tenants change ${tenantId} --tags ${tags}" gives it the tag; apply again`,
+    },
+  ];
+}
+
+/** What is made or kept with a tag has it, whether its file says so or not. */
+const withTag = (
+  tenant: DeclaredTenant,
+  present: PresentTenant | undefined,
+  tag: string,
+): DeclaredTenant => ({
+  ...tenant,
+  tags: [...new Set([...(tenant.tags ?? present?.tags ?? []), tag])].sort(),
+});
+
 export function diff(declared: Declared, present: Present, options: DiffOptions): Plan {
   const there = new Map(present.tenants.map((tenant) => [tenant.tenantId, tenant]));
-  const compared = declared.tenants.map((tenant) => diffTenant(tenant, there.get(tenant.tenantId), options));
+  const { selectTag } = options;
+  const compared = declared.tenants.map((tenant) => {
+    const before = there.get(tenant.tenantId);
+    return diffTenant(selectTag === undefined ? tenant : withTag(tenant, before, selectTag), before, options);
+  });
+  const untagged = declared.tenants.flatMap((tenant) =>
+    refuseUntagged(tenant, there.get(tenant.tenantId), selectTag),
+  );
   const named = new Set(declared.tenants.map(({ tenantId }) => tenantId));
-  const removed = options.prune ? present.tenants.filter(({ tenantId }) => !named.has(tenantId)) : [];
+  const isSelected = ({ tags }: PresentTenant): boolean =>
+    selectTag === undefined || tags.includes(selectTag);
+  const removed = options.prune
+    ? present.tenants.filter((tenant) => !named.has(tenant.tenantId) && isSelected(tenant))
+    : [];
   const keys = diffKeys(declared.keys, present.keys, options.nowMs);
   return {
     tenants: [...compared.map(({ plan }) => plan), ...removed.map(removeTenant)],
     keys: keys.plans,
     operators: diffOperators(declared.operators ?? [], present.operators ?? []),
     secrets: compared.flatMap(({ secrets }) => secrets),
-    refusals: [...compared.flatMap(({ refusals }) => refusals), ...keys.refusals],
+    refusals: [...untagged, ...compared.flatMap(({ refusals }) => refusals), ...keys.refusals],
   };
 }

@@ -13,6 +13,8 @@ import { printable } from './show-plan.ts';
 
 export interface ExportArguments {
   readonly tenant?: readonly string[];
+  /** Only tenants with this tag. */
+  readonly selectTag?: string;
   /** Ids of instances too, for a file in which names are to be changed. */
   readonly ids?: boolean;
   readonly output: 'json' | 'yaml';
@@ -39,6 +41,7 @@ function exportTenant(tenant: PresentTenant, ids: boolean) {
     landing,
     partnerGroup,
     paused,
+    tags,
     tenantId,
     versionLock: _,
     ...fields
@@ -52,6 +55,7 @@ function exportTenant(tenant: PresentTenant, ids: boolean) {
     ...(application === null ? {} : { application: exportClient(application) }),
     paused,
     partnerGroup,
+    tags,
     landing: { ...landed, ...(defaultInstance === undefined ? {} : { defaultInstance }) },
     instances: [...instances]
       .sort((a, b) => compare(a.name, b.name))
@@ -112,20 +116,26 @@ async function operatorsFor(api: AdminApi): Promise<PresentOperator[]> {
 }
 
 /** The exit code (contract section 9). */
-export async function runExport({ ids = false, output, tenant = [] }: ExportArguments): Promise<number> {
+export async function runExport({
+  ids = false,
+  output,
+  selectTag,
+  tenant = [],
+}: ExportArguments): Promise<number> {
   try {
     const api = openAdminApi(configSource().environment);
-    const tenants =
+    const found =
       tenant.length === 0
         ? await readAllTenants(api)
         : await inParallel([...new Set(tenant)], requestsAtOnce, async (typed) => {
             const tenantId = await idOf(api, 'tenant', typed);
-            const found = await readTenant(api, tenantId);
-            if (found === undefined)
+            const named = await readTenant(api, tenantId);
+            if (named === undefined)
               throw new CommandFailure(exitCodes.notFound, `there is no tenant ${printable(tenantId)}`);
-            return found;
+            return named;
           });
-    const operators = tenant.length === 0 ? await operatorsFor(api) : [];
+    const tenants = found.filter(({ tags }) => selectTag === undefined || tags.includes(selectTag));
+    const operators = tenant.length === 0 && selectTag === undefined ? await operatorsFor(api) : [];
     const declaration = exportObject(tenants, { ids, operators });
     process.stdout.write(
       output === 'json' ? `${JSON.stringify(declaration, null, 2)}\n` : exportYaml(declaration),

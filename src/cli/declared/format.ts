@@ -5,8 +5,9 @@
  */
 
 import { z } from 'zod';
+import { tenantTags } from '../../limits.ts';
 import { instanceFields, keyFields, tenantFields } from './api-fields.ts';
-import { guid, operatorId, text } from './values.ts';
+import { guid, operatorId, tag, text } from './values.ts';
 
 export const apiVersion = 'espalier.dev/v1';
 
@@ -152,6 +153,11 @@ const tenant = z.strictObject({
   ...tenantFields,
   landing: landing.optional(),
   partnerGroup: partnerGroup.nullable().optional(),
+  tags: z
+    .array(tag)
+    .max(tenantTags)
+    .transform((given) => [...new Set(given)].sort())
+    .optional(),
   application: application.optional(),
   paused: z.boolean().optional(),
   instances: z.array(instance).optional(),

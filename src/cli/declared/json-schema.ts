@@ -38,6 +38,8 @@ const descriptions: Readonly<Record<string, string>> = {
     'Entra group that the compliance partner is assigned to; null ends it. Given whole.',
   'tenants.partnerGroup.id': 'Object id of the group.',
   'tenants.partnerGroup.displayName': 'Name of the group.',
+  'tenants.tags':
+    'Words of your own. "espalier apply --select-tag" touches only tenants that have the one it names. Given whole.',
   'tenants.application': 'Application in Entra of your own, for the connection type manual only.',
   'tenants.application.clientId': 'Application (client) id.',
   'tenants.application.clientSecret': clientSecret,

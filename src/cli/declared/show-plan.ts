@@ -35,6 +35,7 @@ function showValue(value: unknown): string {
     return `PEM, sha256 ${createHash('sha256').update(value).digest('hex').slice(0, digits)}`;
   }
   if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(showValue).join(', ');
   const members = Object.entries(value).flatMap(([name, member]) =>
     member === undefined ? [] : [`${name} ${showValue(member)}`],
   );

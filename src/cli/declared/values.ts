@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod';
-import { parseGuid } from '../../ids.ts';
+import { parseGuid, tagPattern } from '../../ids.ts';
 import { cleanName } from './names.ts';
 
 const guidPattern = '[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}';
@@ -26,6 +26,8 @@ export const operatorId = z
   .transform((text) => text.toLowerCase());
 
 export const text = (longest: number) => z.string().overwrite(cleanName).min(1).max(longest);
+
+export const tag = z.string().regex(tagPattern, 'must be letters, digits, ".", "_" and "-", 64 at most');
 
 export const address = (longest: number) =>
   z

@@ -14,7 +14,10 @@ export interface TenantRow extends Tenant {
 
 const shownShape = { ...tenantShape, application: shownApplication };
 
-type Settings = Pick<typeof tenants.$inferSelect, 'displayName' | 'landing' | 'partnerGroup' | 'application'>;
+type Settings = Pick<
+  typeof tenants.$inferSelect,
+  'displayName' | 'landing' | 'partnerGroup' | 'application' | 'tags'
+>;
 
 /** Fails on the primary key where the tenant is here already. */
 export async function insertTenant(

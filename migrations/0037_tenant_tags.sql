@@ -1,0 +1,1 @@
+ALTER TABLE "tenants" ADD COLUMN "tags" text[] DEFAULT '{}' NOT NULL;
