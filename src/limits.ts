@@ -614,6 +614,11 @@ export const ticketSecretMs = 12 * 60 * 60_000;
 export const processAnswerMs = 1_900;
 /** The supervisor notes so often what its processes have counted, in case one ends without a word. */
 export const processCountsMs = 2_000;
+/** What a process of a machine took of limits is told to the others so long after the first of it. */
+export const takingsToldMs = 20;
+/** Keys of limits whose takings wait to be told; such messages that a process has not read. More is not told. */
+export const takingsWaiting = 10_000;
+export const takingsUnread = 50;
 /** Until a process that ended is started anew, doubled with each start in vain. */
 export const processRestartMs = 200;
 export const processRestartMaxMs = 30_000;

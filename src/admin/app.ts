@@ -263,9 +263,9 @@ export function createAdminApp(
   beginListener(app, options);
   app.use('*', showErrorsAsPages({ ...errorPages.admin, tellsOfStore: true }));
   addApiDocs(app);
-  const share = createOperatorShare(services.sharing);
+  const share = createOperatorShare(services.sharing, services.rateLimits);
   app.use('*', share.begin);
-  const attempts = createAttempts();
+  const attempts = createAttempts('admin', services.rateLimits);
   const keys = createKeyOperators(services);
   const bindings = createEntraBindings(services.sql, services.outage);
   const credentials = { keys, bindings, live: createLiveSessions(services.sql, services.sharing) };

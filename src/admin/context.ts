@@ -10,6 +10,7 @@ import type { ReplayRequest, ReplayResult } from '../delivery/replay.ts';
 import type { Cloud } from '../entra/clouds.ts';
 import type { ListenerEnv, RequestFacts } from '../gateway/listener.ts';
 import type { Pressure } from '../gateway/pressure.ts';
+import type { RateLimits } from '../gateway/rate.ts';
 import type { After, Sharing } from '../joining.ts';
 import type { RouteLookup } from '../routing/lookup.ts';
 import type { Sealer } from '../secrets/seal.ts';
@@ -168,6 +169,7 @@ export interface AdminServices {
   /** Takes work that goes on after the answer; it must not reject. */
   readonly after: After;
   readonly sql: Sql;
+  readonly rateLimits: RateLimits;
   /** By which large lists and exports give way to everybody else. */
   readonly turns: Turns;
   readonly log: Log;

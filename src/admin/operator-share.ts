@@ -9,7 +9,7 @@
 
 import type { Context, MiddlewareHandler } from 'hono';
 import { createFairShare } from '../gateway/fair-share.ts';
-import { createRateLimit } from '../gateway/rate.ts';
+import { createRateLimits, type RateLimits } from '../gateway/rate.ts';
 import type { Sharing } from '../joining.ts';
 import { fleetRequestWeight, operatorRequests, operatorRequestsPerSecond } from '../limits.ts';
 import { ProblemError, problem } from '../problems.ts';
@@ -32,8 +32,8 @@ const ofOtherBound = (c: Context<AdminEnv>): boolean =>
 type Place = readonly [operator: string, credential: string];
 
 /** Lets go on whoever asks no faster than a credential may. */
-function createPace(sharing: Sharing): (...place: Place) => Promise<void> {
-  const rate = createRateLimit(operatorRequestsPerSecond);
+function createPace(sharing: Sharing, limits: RateLimits): (...place: Place) => Promise<void> {
+  const rate = limits('operators', operatorRequestsPerSecond);
   if (sharing === 'request')
     return async (...place) => {
       const retryAfterSeconds = rate.take(...place);
@@ -54,7 +54,10 @@ function createPace(sharing: Sharing): (...place: Place) => Promise<void> {
     });
 }
 
-export function createOperatorShare(sharing: Sharing): OperatorShare {
+export function createOperatorShare(
+  sharing: Sharing,
+  limits: RateLimits = createRateLimits(),
+): OperatorShare {
   const underWay = createFairShare({
     inAll: operatorRequests,
     // An administrator who makes many keys could otherwise shut out all operators of all tenants.
@@ -63,7 +66,7 @@ export function createOperatorShare(sharing: Sharing): OperatorShare {
     part: 'credential',
     whole: 'operator',
   });
-  const pace = createPace(sharing);
+  const pace = createPace(sharing, limits);
   const enter = (c: Context<AdminEnv>, ...place: Place): (() => void) => {
     // The end of a request that a Worker's platform cuts off is not heard of: its place would never come back.
     if (sharing === 'request') return () => undefined;

@@ -6,6 +6,7 @@ import {
   suspectLooksPerSecond,
 } from '../limits.ts';
 import { createAttempts, sourceKey } from './attempts.ts';
+import { createRateLimits } from './rate.ts';
 
 describe('where a request comes from', () => {
   test('is the address, or of IPv6 the network of 64 bits', () => {
@@ -21,7 +22,7 @@ describe('where a request comes from', () => {
 
 test('wrong credentials are told to wait after many, from that address only, until time has passed', () => {
   let now = 0;
-  const attempts = createAttempts(() => now);
+  const attempts = createAttempts('data', createRateLimits({ now: () => now }));
   const [here, there] = ['192.0.2.1', '192.0.2.2'];
   for (let index = 0; index < failedCredentialsBurst; index += 1)
     expect(attempts.wrong(here)).toBeUndefined();
@@ -33,7 +34,7 @@ test('wrong credentials are told to wait after many, from that address only, unt
 
 test('sign-ins wait after many, for the time that it says', () => {
   let now = 0;
-  const attempts = createAttempts(() => now);
+  const attempts = createAttempts('data', createRateLimits({ now: () => now }));
   for (let index = 0; index < signInStartsBurst; index += 1)
     expect(attempts.startSignIn('192.0.2.1')).toBeUndefined();
   const seconds = attempts.startSignIn('192.0.2.1') ?? 0;
@@ -44,7 +45,7 @@ test('sign-ins wait after many, for the time that it says', () => {
 
 test('what is costly to look at is looked at for suspect addresses together, and at once for all others', () => {
   let now = 0;
-  const attempts = createAttempts(() => now);
+  const attempts = createAttempts('data', createRateLimits({ now: () => now }));
   const [stranger, second, customer] = ['192.0.2.1', '192.0.2.2', '198.51.100.1'];
   for (let sent = 0; sent < failedCredentialsBurst; sent += 1) {
     expect(attempts.lookAt(stranger)).toBeUndefined();
@@ -64,7 +65,7 @@ test('what is costly to look at is looked at for suspect addresses together, and
 });
 
 test('strangers of many addresses are suspect with their first wrong credential, and nobody else is', () => {
-  const attempts = createAttempts(() => 0);
+  const attempts = createAttempts('data', createRateLimits({ now: () => 0 }));
   const addresses = Array.from(
     { length: 2 * failedCredentialsInAllPerSecond },
     (_, index) => `10.0.${index >> 8}.${index & 255}`,

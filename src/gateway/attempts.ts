@@ -8,7 +8,7 @@ import {
   suspectLooksPerSecond,
 } from '../limits.ts';
 import { type Problem, problem } from '../problems.ts';
-import { createRateLimit } from './rate.ts';
+import { createRateLimits, type RateLimits } from './rate.ts';
 
 /**
  * Bounds on strangers, by source address. A credential is always looked at first, and only wrong ones count: behind a
@@ -38,11 +38,12 @@ export function sourceKey(source: string | undefined): string {
 
 const everybody = 'all';
 
-export function createAttempts(now?: () => number): Attempts {
-  const wrong = createRateLimit(failedCredentialsPerSecond, now, failedCredentialsBurst);
-  const starts = createRateLimit(signInStartsPerSecond, now, signInStartsBurst);
-  const wrongInAll = createRateLimit(failedCredentialsInAllPerSecond, now);
-  const looks = createRateLimit(suspectLooksPerSecond, now);
+/** `listener` keeps what is counted at one apart from what is counted at another. */
+export function createAttempts(listener: 'admin' | 'data', limits: RateLimits = createRateLimits()): Attempts {
+  const wrong = limits(`${listener}/wrong`, failedCredentialsPerSecond, failedCredentialsBurst);
+  const starts = limits(`${listener}/sign-ins`, signInStartsPerSecond, signInStartsBurst);
+  const wrongInAll = limits(`${listener}/wrong-in-all`, failedCredentialsInAllPerSecond);
+  const looks = limits(`${listener}/looks`, suspectLooksPerSecond);
   const refusal = (retryAfterSeconds: number | undefined): Problem | undefined =>
     retryAfterSeconds === undefined
       ? undefined

@@ -2,7 +2,7 @@ import { createBoundedCache } from '../bounded-cache.ts';
 import { monotonicMs } from '../clock.ts';
 
 /**
- * A token bucket per key in this process: `perSecond` on average, `burst` at once, default: twice `perSecond` (contract
+ * A token bucket per key: `perSecond` on average, `burst` at once, default: twice `perSecond` (contract
  * section 3). Who asks may name the part of a key that it is, such as the application of a tenant: when more than half of
  * a bucket is used up, each part has half of it at most, so that one cannot take everything from the others.
  */
@@ -23,17 +23,40 @@ export interface SharedRate {
   take(key: string): Promise<number | undefined>;
 }
 
+/**
+ * One limit in the processes of a machine. Each process has the whole bucket, so that whoever comes on a single connection has
+ * all of the limit, and takes out of it what the others say they took. What is on its way, or too little to be told, can go
+ * beyond a burst; it is owed then, so the average holds.
+ */
+export interface Takings {
+  readonly processes: number;
+  /** Tells the others, soon. */
+  tell(key: string, amount: number): void;
+  /** Calls back with what another one took. */
+  onOthers(listener: (key: string, amount: number) => void): void;
+}
+
+/** The takings of a limit by its name, which is the same in all processes. */
+export type TakingsOf = (limit: string) => Takings;
+
 interface Bucket {
+  /** Below zero: the processes together took more than there was. */
   tokens: number;
   at: number;
+  /** Taken by this process, and not told to the others. */
+  untold: number;
 }
 
 /** Keys that are remembered; of those forgotten a full bucket is begun. */
 const keysKept = 100_000;
 const partShare = 0.5;
+/** Half of a burst at most is taken by all processes together without being told. */
+const untoldShare = 0.5;
 
-function createBuckets(perSecond: number, burst: number, now: () => number) {
+function createBuckets(perSecond: number, burst: number, now: () => number, takings?: Takings) {
   const buckets = createBoundedCache<string, Bucket>(keysKept);
+  const processes = takings?.processes ?? 1;
+  const toldFrom = Math.max(1, Math.floor((burst * untoldShare) / processes));
   const fill = (bucket: Bucket): Bucket => {
     const at = now();
     // A clock that goes back all the same takes nothing away.
@@ -42,14 +65,28 @@ function createBuckets(perSecond: number, burst: number, now: () => number) {
     bucket.at = at;
     return bucket;
   };
+  const of = (key: string): Bucket => {
+    let bucket = buckets.get(key);
+    if (bucket === undefined) {
+      bucket = { tokens: burst, at: now(), untold: 0 };
+      buckets.set(key, bucket);
+    }
+    return fill(bucket);
+  };
+  takings?.onOthers((key, amount) => {
+    const bucket = of(key);
+    // Each of the others can have taken a whole burst before it heard of anything.
+    bucket.tokens = Math.max(bucket.tokens - amount, -burst * (processes - 1));
+  });
   return {
-    of: (key: string): Bucket => {
-      let bucket = buckets.get(key);
-      if (bucket === undefined) {
-        bucket = { tokens: burst, at: now() };
-        buckets.set(key, bucket);
-      }
-      return fill(bucket);
+    of,
+    take: (key: string, bucket: Bucket): void => {
+      bucket.tokens -= 1;
+      if (takings === undefined) return;
+      bucket.untold += 1;
+      if (bucket.untold < toldFrom) return;
+      takings.tell(key, bucket.untold);
+      bucket.untold = 0;
     },
     known: (key: string): Bucket | undefined => {
       const bucket = buckets.peek(key);
@@ -63,21 +100,23 @@ export function createRateLimit(
   perSecond: number,
   now: () => number = monotonicMs,
   burst: number = perSecond * 2,
+  takings?: { readonly whole: Takings; readonly parts: Takings },
 ): RateLimit {
-  const whole = createBuckets(perSecond, burst, now);
-  const parts = createBuckets(perSecond * partShare, Math.max(1, burst * partShare), now);
+  const whole = createBuckets(perSecond, burst, now, takings?.whole);
+  const parts = createBuckets(perSecond * partShare, Math.max(1, burst * partShare), now, takings?.parts);
   return {
     take: (key, part) => {
       const bucket = whole.of(key);
       const seconds = whole.wait(bucket);
       if (seconds !== undefined) return seconds;
       if (part !== undefined && bucket.tokens < burst * partShare) {
-        const own = parts.of(`${key}/${part}`);
+        const partKey = `${key}/${part}`;
+        const own = parts.of(partKey);
         const ownSeconds = parts.wait(own);
         if (ownSeconds !== undefined) return ownSeconds;
-        own.tokens -= 1;
+        parts.take(partKey, own);
       }
-      bucket.tokens -= 1;
+      whole.take(key, bucket);
       return undefined;
     },
     peek: (key) => {
@@ -90,3 +129,17 @@ export function createRateLimit(
     },
   };
 }
+
+/** Makes limits by their names, which tell one from another where processes of a machine have them together. */
+export type RateLimits = (limit: string, perSecond: number, burst?: number) => RateLimit;
+
+/** `takingsOf` is given to one of several processes of a machine; without it a limit is this process's own. */
+export const createRateLimits =
+  ({ now, takingsOf }: { readonly now?: () => number; readonly takingsOf?: TakingsOf } = {}): RateLimits =>
+  (limit, perSecond, burst) =>
+    createRateLimit(
+      perSecond,
+      now,
+      burst,
+      takingsOf && { whole: takingsOf(limit), parts: takingsOf(`${limit}/parts`) },
+    );

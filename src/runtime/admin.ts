@@ -139,6 +139,7 @@ function adminServices(parts: AdminParts): AdminServices {
     instances: gateway.instances,
     instanceKeys: gateway.instanceKeys,
     turns: gateway.turns,
+    rateLimits: gateway.rateLimits,
     outage: parts.outage,
     readReference: parts.readReference,
     mayConnect: parts.mayConnect,

@@ -38,7 +38,7 @@ import {
 import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
-import { createRateLimit, type SharedRate } from '../gateway/rate.ts';
+import { createRateLimits, type RateLimits, type SharedRate } from '../gateway/rate.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
 import { newId } from '../ids.ts';
 import type { After, Sharing } from '../joining.ts';
@@ -97,6 +97,8 @@ export interface GatewayParts {
   readonly verifiedTokens?: { readonly hash: (token: string) => string; readonly max?: number };
   /** Given by a runtime that measures it; without it nothing is refused for the load. */
   readonly pressure?: Pressure;
+  /** Given to one of several processes that have them together; default: this process's own. */
+  readonly rateLimits?: RateLimits | undefined;
   /** Given by a runtime whose isolates have limits in common, beside their own. */
   readonly sharedRates?: { readonly ofTenant?: SharedRate; readonly ofInstance?: SharedRate };
   /** Given by a runtime that is notified of changes; without it everything is read again after a second. */
@@ -179,6 +181,7 @@ function composeDeviceCalls(
   known: Pick<DeviceCallOptions, 'tenants' | 'instances' | 'routes' | 'authorizationOf'>,
   keys: KeySource,
   strangers: Attempts,
+  limits: RateLimits,
 ): DeviceCalls {
   const { config, metrics, verifiedTokens } = parts;
   return createDeviceCalls({
@@ -187,7 +190,7 @@ function composeDeviceCalls(
     clouds: config.clouds,
     audiences: config.audiences,
     signature: parts.signature,
-    rate: createRateLimit(config.ratePerTenant),
+    rate: limits('calls', config.ratePerTenant),
     sharedRate: parts.sharedRates?.ofTenant,
     underWay: shareOf(parts, { inAll: config.connections, what: 'calls', part: 'application' }),
     strangers,
@@ -252,12 +255,20 @@ function composeServices(parts: GatewayParts) {
     cooldownSeconds: config.jwksCooldownSeconds,
     timeoutMs: config.microsoftTimeoutSeconds * 1_000,
   });
-  const attempts = createAttempts();
+  const { rateLimits = createRateLimits() } = parts;
+  const attempts = createAttempts('data', rateLimits);
   return {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
+    rateLimits,
     ...composeCheckIns(parts, intake),
     consent: composeConsent(parts, tenants, access),
-    deviceCalls: composeDeviceCalls(parts, { tenants, instances, routes, authorizationOf }, keys, attempts),
+    deviceCalls: composeDeviceCalls(
+      parts,
+      { tenants, instances, routes, authorizationOf },
+      keys,
+      attempts,
+      rateLimits,
+    ),
     instanceKeys: createInstanceKeys(sql, {
       ...{ confirmations, hash: parts.sha256, log },
       ...sharingOf(parts),
@@ -288,6 +299,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     instances,
     intake,
     missed,
+    rateLimits,
     routes,
     shadow,
     tenants,
@@ -307,7 +319,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     attempts,
     requests: shareOf(parts, { inAll: config.connections, what: 'requests', part: 'instance' }),
     bodies: shareOf(parts, { inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
-    rate: createRateLimit(config.ratePerInstance),
+    rate: rateLimits('instances', config.ratePerInstance),
     sharedRate: parts.sharedRates?.ofInstance,
   });
   addMicrosoftRoutes(app, {
@@ -326,15 +338,15 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     }),
     paths: config.landingPaths,
     deviceParams: config.landingDeviceParams,
-    rate: createRateLimit(config.ratePerTenant),
+    rate: rateLimits('landing', config.ratePerTenant),
   });
   addNotificationRoute(app, {
     ...{ sql, tenants, facts, log, metrics, sha256, onNoted: parts.onNotification },
-    rate: createRateLimit(config.ratePerTenant),
+    rate: rateLimits('notifications', config.ratePerTenant),
     bodies: shareOf(parts, { inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
     ...(parts.sharing === 'process' ? { turns: createKeyedSemaphore(notificationsOfTenant) } : {}),
   });
-  addConsentRoute(app, services.consent, { facts, rate: createRateLimit(consentVisitsPerSecond) });
+  addConsentRoute(app, services.consent, { facts, rate: rateLimits('consents', consentVisitsPerSecond) });
   finishListener(app);
   return app;
 }

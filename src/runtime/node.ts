@@ -5,6 +5,7 @@ import { isLoopback, type OneTimeLink } from '../admin/sign-in/one-time-link.ts'
 import { createIssuedTokens } from '../entra/issued-tokens.ts';
 import { createOpsApp } from '../gateway/ops.ts';
 import { Pressure } from '../gateway/pressure.ts';
+import { createRateLimits } from '../gateway/rate.ts';
 import { afterInProcess } from '../joining.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
@@ -399,6 +400,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     ...outbound,
     ...nodeParts(config, { log, metrics }),
     sharing: 'process' as const,
+    rateLimits: options.member && createRateLimits(options.member),
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };
   const gateway = composeGateway(parts);

@@ -206,7 +206,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
     },
     rate: createRateLimit(ratePerTenant),
     underWay: createFairShare({ inAll: options.connections ?? 10_000, what: 'calls', part: 'application' }),
-    strangers: options.strangers ?? createAttempts(),
+    strangers: options.strangers ?? createAttempts('data'),
     onRouteHit: () => undefined,
     authorizationOf: clients.authorizationOf,
     verified: { tokens: verified, hash: nodeSha256 },

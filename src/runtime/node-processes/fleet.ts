@@ -17,14 +17,14 @@ import type { MetricFamily } from '../../telemetry/counters.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { mergeMetrics } from '../../telemetry/merge-metrics.ts';
 import { mergeReadiness } from './merge-readiness.ts';
-import type { ReadyFacts } from './messages.ts';
+import type { ReadyFacts, Taken } from './messages.ts';
 import type { ProcessEnd, SupervisedProcess } from './process.ts';
 
 export interface FleetParts {
   readonly processes: number;
   readonly log: Log;
   /** `besides`: others serve already. */
-  readonly start: (number: number, besides: boolean) => SupervisedProcess;
+  readonly start: (number: number, besides: boolean, onTaken: (taken: Taken) => void) => SupervisedProcess;
   /** How long callers have to leave a process that another one takes the place of. */
   readonly leaveMs: number;
   /** No process is left, and none can be started. */
@@ -87,7 +87,9 @@ export function createFleet({ leaveMs, log, onLost, processes, start }: FleetPar
     elect();
   };
   const launch = (slot: Slot): SupervisedProcess => {
-    const one = start(slot.number, standing().length > 0);
+    const one = start(slot.number, standing().length > 0, (taken) => {
+      for (const other of alive) if (other !== one) other.tellTaken(taken);
+    });
     alive.add(one);
     log.info('process.started', { process: one.number, pid: one.pid });
     void one.ready.then(elect);

@@ -6,9 +6,11 @@
 
 import { Buffer } from 'node:buffer';
 import type { Readiness } from '../../gateway/ops.ts';
+import type { TakingsOf } from '../../gateway/rate.ts';
 import type { Counters } from '../../telemetry/counters.ts';
 import { type ChangingTicketSecret, createTicketSecret } from '../node-ticket-keys.ts';
 import type { Order, Question, ReadyFacts, Report } from './messages.ts';
+import { createTakings, type ToldTakings } from './takings.ts';
 
 /** What a gateway has to know of being one of several. */
 export interface Member {
@@ -18,6 +20,8 @@ export interface Member {
   readonly besides: boolean;
   readonly holder: string;
   readonly ticketSecret: ChangingTicketSecret;
+  /** Limits that the processes have together. */
+  readonly takingsOf: TakingsOf;
   /** Calls back once, when this process is to deliver. */
   onTurn(begin: () => void): void;
   /** It delivers no more and holds no lease. */
@@ -62,17 +66,24 @@ export async function joinSupervisor(): Promise<MemberChannel> {
   let begin: (() => void) | undefined;
   let stopAsked: { delayMs: number; closed: boolean } | undefined;
   let stop: ((delayMs: number, closed: boolean) => void) | undefined;
-  let ticketSecret: ChangingTicketSecret;
+  // What is told before the beginning is in it, or about nothing that this process had a part in.
+  let ticketSecret: ChangingTicketSecret | undefined;
+  let takings: ToldTakings | undefined;
   const obey = async (order: Order): Promise<void> => {
     switch (order.kind) {
       case 'begin': {
         ticketSecret = createTicketSecret(Buffer.from(order.ticketSecret, 'base64'));
         const { besides, holder, number, processes } = order;
-        begun.resolve({ ...channel, besides, holder, number, processes, ticketSecret });
+        takings = createTakings(processes, (taken) => report({ kind: 'taken', taken }));
+        const own = { besides, holder, number, processes, ticketSecret, takingsOf: takings.of };
+        begun.resolve({ ...channel, ...own });
         return;
       }
       case 'tickets':
-        ticketSecret.set(Buffer.from(order.ticketSecret, 'base64'));
+        ticketSecret?.set(Buffer.from(order.ticketSecret, 'base64'));
+        return;
+      case 'taken':
+        takings?.heard(order.taken);
         return;
       case 'deliver':
         isTurn = true;
@@ -86,7 +97,8 @@ export async function joinSupervisor(): Promise<MemberChannel> {
         await report({ kind: 'answer', id: order.id, value: await answer(order.question, observed) });
     }
   };
-  const channel: Omit<MemberChannel, 'besides' | 'holder' | 'number' | 'processes' | 'ticketSecret'> = {
+  type OfBeginning = 'besides' | 'holder' | 'number' | 'processes' | 'takingsOf' | 'ticketSecret';
+  const channel: Omit<MemberChannel, OfBeginning> = {
     onTurn: (next) => {
       begin = next;
       if (isTurn) next();

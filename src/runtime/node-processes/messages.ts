@@ -21,6 +21,9 @@ export interface Beginning {
   readonly ticketSecret: string;
 }
 
+/** What a process let pass of limits: name of the limit, key, amount. */
+export type Taken = readonly (readonly [limit: string, key: string, amount: number])[];
+
 export type Question =
   | { readonly what: 'readiness' }
   /** `gauges` undefined: only what is counted. */
@@ -30,6 +33,8 @@ export type Order =
   | Beginning
   | { readonly kind: 'deliver' }
   | { readonly kind: 'tickets'; readonly ticketSecret: string }
+  /** By another process. */
+  | { readonly kind: 'taken'; readonly taken: Taken }
   /** `closed`: takes no new connections during the delay, for another process does. A second one ends the delay. */
   | { readonly kind: 'stop'; readonly delayMs: number; readonly closed: boolean }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question };
@@ -51,6 +56,7 @@ export type Report =
   | { readonly kind: 'fault'; readonly lines: readonly string[] }
   /** It delivers no more and holds no lease. */
   | { readonly kind: 'rested' }
+  | { readonly kind: 'taken'; readonly taken: Taken }
   /** The last words of one that ends: all that it counted. */
   | { readonly kind: 'counted'; readonly families: readonly MetricFamily[] }
   | { readonly kind: 'answer'; readonly id: number; readonly value: AnswerOf[keyof AnswerOf] };

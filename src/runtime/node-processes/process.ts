@@ -3,9 +3,9 @@
 import type { Worker } from 'node:cluster';
 import cluster from 'node:cluster';
 import { within } from '../../deadline.ts';
-import { processAnswerMs, processLastWordsMs } from '../../limits.ts';
+import { processAnswerMs, processLastWordsMs, takingsUnread } from '../../limits.ts';
 import type { MetricFamily } from '../../telemetry/counters.ts';
-import type { AnswerOf, Beginning, Order, Question, ReadyFacts, Report } from './messages.ts';
+import type { AnswerOf, Beginning, Order, Question, ReadyFacts, Report, Taken } from './messages.ts';
 
 export interface ProcessEnd {
   readonly code: number | null;
@@ -31,6 +31,8 @@ export interface SupervisedProcess {
   /** What it counted, as it last said. */
   counted(): readonly MetricFamily[];
   order(order: Order): void;
+  /** Tells it what another process took; not while it leaves many such messages unread. */
+  tellTaken(taken: Taken): void;
   kill(): void;
 }
 
@@ -59,6 +61,17 @@ function questionsTo(worker: Worker, number: number, waiting: Waiting) {
   };
 }
 
+function takingsTo(worker: Worker): SupervisedProcess['tellTaken'] {
+  let unread = 0;
+  return (taken) => {
+    if (unread >= takingsUnread || !worker.isConnected()) return;
+    unread += 1;
+    worker.send({ kind: 'taken', taken } satisfies Order, () => {
+      unread -= 1;
+    });
+  };
+}
+
 /**
  * Starts one, with these variables over the supervisor's own; undefined: without it. `beginning` is asked when the process is
  * there to hear it.
@@ -67,6 +80,8 @@ export function startSupervised(
   number: number,
   beginning: () => Beginning,
   variables: Readonly<Record<string, string | undefined>>,
+  /** Hears what it took of limits. */
+  onTaken: (taken: Taken) => void,
 ): SupervisedProcess {
   const worker = cluster.fork(variables);
   const waiting: Waiting = new Map();
@@ -101,6 +116,9 @@ export function startSupervised(
         return;
       case 'rested':
         rested.resolve();
+        return;
+      case 'taken':
+        onTaken(report.taken);
         return;
       case 'counted':
         keep(report.families);
@@ -157,6 +175,7 @@ export function startSupervised(
     },
     counted: () => counted,
     order: send,
+    tellTaken: takingsTo(worker),
     kill: () => worker.process.kill('SIGKILL'),
   };
 }

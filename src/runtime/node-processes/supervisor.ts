@@ -102,11 +102,12 @@ export async function startSupervisor(parts: SupervisorParts): Promise<Superviso
   const ticketSecret = (): string => tickets.current().toString('base64');
   const fleet = createFleet({
     ...{ processes, log, leaveMs, onLost },
-    start: (number, besides) =>
+    start: (number, besides, onTaken) =>
       startSupervised(
         number,
         () => ({ kind: 'begin', number, processes, besides, holder, ticketSecret: ticketSecret() }),
         variables,
+        onTaken,
       ),
   });
   tickets.onChange(() => fleet.tellAll({ kind: 'tickets', ticketSecret: ticketSecret() }));
