@@ -75,7 +75,7 @@ export const pushHeldBytes = recordLimits.bytes + recordBytesTogether;
 export const unpackerBytes = 128 * 1024;
 /** All that a packed push may come to hold: of each of its records only what is kept, once as it came and once among those that wait. */
 export const packedHeldBytes = unpackerBytes + 2 * recordLimits.keptBytes + recordBytesTogether;
-/** Larger bodies that are in memory at the same time, of all tenants: some twenty of the largest. A tenant may hold a quarter. */
+/** Larger bodies that are in memory at the same time, of all tenants and processes: some twenty of the largest. A tenant may hold a quarter. */
 export const bodiesHeldBytes = 256 * mebibyte;
 /** A request of a Worker that was cut off holds its share of requests and bodies this long; most of them end within seconds. */
 export const longestHeldMs = 120_000;
@@ -231,7 +231,7 @@ export const landingFreshMs = 1_000;
 export const landingDevices = 4;
 /** Names of unknown parameters that a process logs in all: anybody can invent them. */
 export const landingParametersLogged = 100;
-/** Connections to one instance, for forwarded calls; more calls wait for one. */
+/** Connections of a machine to one instance, for forwarded calls; more calls wait for one. */
 export const upstreamConnections = 64;
 /** Connections to all instances: sockets of the process. An idle one gives way. */
 export const upstreamConnectionsInAll = 8_192;
@@ -409,7 +409,7 @@ export const listsWaiting = 100;
 /** A list takes no longer: the database ends a statement of ours sooner (store/database.ts). */
 export const listMs = 60_000;
 /**
- * Requests of operators under way at the same time in one process: a credential may have an eighth of so many, an operator with all
+ * Requests of operators under way at the same time: a credential may have an eighth of so many, an operator with all
  * his sessions a quarter. What reads or writes a fleet counts more, so that sixteen such things are under way for a credential.
  */
 export const operatorRequests = 1_024;

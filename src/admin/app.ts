@@ -11,7 +11,7 @@ import {
   type ListenerOptions,
   refuseOtherMethods,
 } from '../gateway/listener.ts';
-import { adminBodyStructure, bodyBytes } from '../limits.ts';
+import { adminBodyStructure, bodyBytes, operatorRequests } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
 import { structureFault } from '../untrusted/bounded-json.ts';
@@ -263,7 +263,11 @@ export function createAdminApp(
   beginListener(app, options);
   app.use('*', showErrorsAsPages({ ...errorPages.admin, tellsOfStore: true }));
   addApiDocs(app);
-  const share = createOperatorShare(services.sharing, services.rateLimits);
+  const share = createOperatorShare(
+    services.sharing,
+    services.rateLimits,
+    Math.ceil(operatorRequests / services.processes),
+  );
   app.use('*', share.begin);
   const attempts = createAttempts('admin', services.rateLimits);
   const keys = createKeyOperators(services);

@@ -170,6 +170,8 @@ export interface AdminServices {
   readonly after: After;
   readonly sql: Sql;
   readonly rateLimits: RateLimits;
+  /** Of the machine, which have its limits together. */
+  readonly processes: number;
   /** By which large lists and exports give way to everybody else. */
   readonly turns: Turns;
   readonly log: Log;

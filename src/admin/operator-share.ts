@@ -54,12 +54,15 @@ function createPace(sharing: Sharing, limits: RateLimits): (...place: Place) => 
     });
 }
 
+/** `requests`: how many may be under way in this process. */
 export function createOperatorShare(
   sharing: Sharing,
   limits: RateLimits = createRateLimits(),
+  requests: number = operatorRequests,
 ): OperatorShare {
   const underWay = createFairShare({
-    inAll: operatorRequests,
+    inAll: requests,
+    least: fleetRequestWeight,
     // An administrator who makes many keys could otherwise shut out all operators of all tenants.
     isOpen: true,
     what: 'requests',

@@ -31,6 +31,18 @@ describe('a fair share', () => {
     expect(take(partOf('late', 'x'), 10)).toMatchObject({ slug: 'rate-limited' });
   });
 
+  it('is never less than what one request may take, however many processes divide what there is', () => {
+    const { give, partOf, take } = createFairShare({ inAll: 16, least: 10, what: 'bodies', part: 'instance' });
+    const part = partOf('a', 'one');
+    expect(take(part, 10)).toBeUndefined();
+    expect(take(part, 1)).toMatchObject({ slug: 'rate-limited' });
+    expect(take(partOf('b', 'one'), 10)).toMatchObject({ slug: 'overloaded' });
+    give(part, 10);
+    expect(take(partOf('b', 'one'), 10)).toBeUndefined();
+    const small = createFairShare({ inAll: 5, least: 10, what: 'bodies', part: 'instance' });
+    expect(small.take(small.partOf('a', 'one'), 10)).toBeUndefined();
+  });
+
   it('is crowded from half of it on, for the part, its tenant and all', () => {
     const { give, isCrowded, partOf, take } = share();
     const [part, beside, other] = [partOf('a', 'one'), partOf('a', 'two'), partOf('b', 'one')];

@@ -38,6 +38,8 @@ export interface FairShareOptions {
   /** How a problem names what is held, and the part of a tenant that holds it. */
   readonly what: string;
   readonly part: string;
+  /** The most that a single request takes: a part may hold it, and so may all together, whatever their shares are. */
+  readonly least?: number;
   /** In place of a tenant: whose parts are counted together. */
   readonly whole?: string;
   /** What all others hold refuses nobody: `inAll` only says how much a share is. */
@@ -52,15 +54,17 @@ const remembered = 100_000;
 const retryAfterSeconds = 2;
 
 export function createFairShare({
-  inAll,
+  inAll: given,
   isOpen = false,
+  least = 1,
   part: partName,
   what,
   whole = 'tenant',
 }: FairShareOptions): FairShare {
   const all = new Use();
-  const ofTenant = Math.max(1, Math.floor(inAll / tenantsShare));
-  const ofPart = Math.max(1, Math.floor(inAll / partsShare));
+  const inAll = Math.max(least, given);
+  const ofTenant = Math.max(least, Math.floor(inAll / tenantsShare));
+  const ofPart = Math.max(least, Math.floor(inAll / partsShare));
   const tenants = createBoundedCache<string, Use>(remembered);
   const parts = createBoundedCache<string, PartUse>(remembered);
   const limited = (whose: string): Problem =>

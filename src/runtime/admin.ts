@@ -28,7 +28,7 @@ import { entraOperators } from './operators.ts';
 export interface AdminParts
   extends Pick<
       GatewayParts,
-      'config' | 'log' | 'readReference' | 'sealer' | 'send' | 'sharing' | 'signature' | 'sql'
+      'config' | 'log' | 'processes' | 'readReference' | 'sealer' | 'send' | 'sharing' | 'signature' | 'sql'
     >,
     Pick<
       AdminServices,
@@ -140,6 +140,7 @@ function adminServices(parts: AdminParts): AdminServices {
     instanceKeys: gateway.instanceKeys,
     turns: gateway.turns,
     rateLimits: gateway.rateLimits,
+    processes: parts.processes ?? 1,
     outage: parts.outage,
     readReference: parts.readReference,
     mayConnect: parts.mayConnect,

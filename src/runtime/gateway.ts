@@ -42,7 +42,14 @@ import { createRateLimits, type RateLimits, type SharedRate } from '../gateway/r
 import { shedUnderPressure } from '../gateway/shedding.ts';
 import { newId } from '../ids.ts';
 import type { After, Sharing } from '../joining.ts';
-import { bodiesHeldBytes, consentVisitsPerSecond, longestHeldMs, notificationsHeldBytes } from '../limits.ts';
+import {
+  bodiesHeldBytes,
+  bodyBytes,
+  consentVisitsPerSecond,
+  longestHeldMs,
+  notificationsHeldBytes,
+  webhookBodyBytes,
+} from '../limits.ts';
 import type { Send } from '../outbound/port.ts';
 import type { Upstream } from '../outbound/upstream.ts';
 import { createRouteLookup, type RouteLookup } from '../routing/lookup.ts';
@@ -60,6 +67,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createTurns, turnsApart } from '../untrusted/turns.ts';
 import type { Config } from './config.ts';
 import { createInstanceClients } from './instance-clients.ts';
+import { partOfMachine } from './process-shares.ts';
 
 /** Committed at the same time. */
 const notificationsOfTenant = 2;
@@ -97,6 +105,8 @@ export interface GatewayParts {
   readonly verifiedTokens?: { readonly hash: (token: string) => string; readonly max?: number };
   /** Given by a runtime that measures it; without it nothing is refused for the load. */
   readonly pressure?: Pressure;
+  /** Of the machine, which have its limits together; default: this one is alone. */
+  readonly processes?: number;
   /** Given to one of several processes that have them together; default: this process's own. */
   readonly rateLimits?: RateLimits | undefined;
   /** Given by a runtime whose isolates have limits in common, beside their own. */
@@ -289,7 +299,7 @@ function composeServices(parts: GatewayParts) {
 }
 
 function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeServices>): Hono<ListenerEnv> {
-  const { config, facts, log, metrics, respond, sha256, sql } = parts;
+  const { config, facts, log, metrics, processes = 1, respond, sha256, sql } = parts;
   const {
     attempts,
     checkIns,
@@ -318,7 +328,10 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     keys: instanceKeys,
     attempts,
     requests: shareOf(parts, { inAll: config.connections, what: 'requests', part: 'instance' }),
-    bodies: shareOf(parts, { inAll: bodiesHeldBytes, what: 'large bodies', part: 'instance' }),
+    bodies: shareOf(parts, {
+      ...{ what: 'large bodies', part: 'instance', least: webhookBodyBytes },
+      inAll: partOfMachine(bodiesHeldBytes, processes),
+    }),
     rate: rateLimits('instances', config.ratePerInstance),
     sharedRate: parts.sharedRates?.ofInstance,
   });
@@ -343,7 +356,10 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   addNotificationRoute(app, {
     ...{ sql, tenants, facts, log, metrics, sha256, onNoted: parts.onNotification },
     rate: rateLimits('notifications', config.ratePerTenant),
-    bodies: shareOf(parts, { inAll: notificationsHeldBytes, what: 'notifications', part: 'address' }),
+    bodies: shareOf(parts, {
+      ...{ what: 'notifications', part: 'address', least: bodyBytes },
+      inAll: partOfMachine(notificationsHeldBytes, processes),
+    }),
     ...(parts.sharing === 'process' ? { turns: createKeyedSemaphore(notificationsOfTenant) } : {}),
   });
   addConsentRoute(app, services.consent, { facts, rate: rateLimits('consents', consentVisitsPerSecond) });

@@ -180,7 +180,8 @@ function createPreloading(parts: ChangesParts, cache: RouteCache, feed: ChangeFe
     try {
       const count = await countRoutes(sql, config.routeCacheEntries + 1);
       if (count > config.routeCacheEntries) {
-        log.info('routes.not-preloaded', { reason: 'more than ESPALIER_ROUTE_CACHE_ENTRIES' });
+        const reason = "more than this process's part of ESPALIER_ROUTE_CACHE_ENTRIES";
+        log.info('routes.not-preloaded', { reason, entries: config.routeCacheEntries });
         return;
       }
       const preloading = cache.beginPreload(await createRouteReader(sql).births(), count);

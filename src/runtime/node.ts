@@ -7,6 +7,7 @@ import { createOpsApp } from '../gateway/ops.ts';
 import { Pressure } from '../gateway/pressure.ts';
 import { createRateLimits } from '../gateway/rate.ts';
 import { afterInProcess } from '../joining.ts';
+import { upstreamConnections, upstreamConnectionsInAll, upstreamWaiting } from '../limits.ts';
 import { createAddressPolicy } from '../outbound/addresses.ts';
 import { createNodeSend } from '../outbound/node.ts';
 import type { SocketAccess } from '../outbound/node-sockets.ts';
@@ -86,6 +87,7 @@ import {
   type TicketSecret,
 } from './node-ticket-keys.ts';
 import { adminUrlOf } from './operators.ts';
+import { partOfMachine } from './process-shares.ts';
 import { settings } from './settings.ts';
 import { describeFileError, StartFault } from './start-fault.ts';
 import { every } from './works.ts';
@@ -250,7 +252,12 @@ const chooseSockets = (config: Config): Promise<SocketChoice> =>
   });
 
 /** The ways out of this process: calls whose answer is awaited, and calls that are forwarded. */
-function openOutbound(config: Config, sockets: SocketAccess | undefined, stack: AsyncDisposableStack) {
+function openOutbound(
+  config: Config,
+  processes: number,
+  sockets: SocketAccess | undefined,
+  stack: AsyncDisposableStack,
+) {
   const policy = createAddressPolicy(config.upstreamAllow);
   const proxies = createOutgoingProxies(config);
   const outbound = createNodeSend(policy, proxies);
@@ -260,6 +267,9 @@ function openOutbound(config: Config, sockets: SocketAccess | undefined, stack: 
     policy,
     proxies,
     timeoutMs: config.forwardTimeoutSeconds * 1_000,
+    connections: partOfMachine(upstreamConnections, processes),
+    connectionsInAll: partOfMachine(upstreamConnectionsInAll, processes),
+    waiting: partOfMachine(upstreamWaiting, processes),
     ...(sockets === undefined ? {} : { sockets }),
   });
   stack.defer(() => upstream.close());
@@ -387,7 +397,8 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
   stack.defer(() => log.close());
   const lane = await choosing;
   if (lane) reportLane(lane, log, metrics);
-  const outbound = openOutbound(config, lane?.sockets, stack);
+  const processes = options.member?.processes ?? 1;
+  const outbound = openOutbound(config, processes, lane?.sockets, stack);
   const { operators, relaxed, sql } = openClients(config, url, breaker, stack);
   const pressure = openPressure({ log, metrics });
   const notifications = createDueNotifications(sql, log);
@@ -400,6 +411,7 @@ async function compose(started: Shell, options: RunOptions, stack: AsyncDisposab
     ...outbound,
     ...nodeParts(config, { log, metrics }),
     sharing: 'process' as const,
+    processes,
     rateLimits: options.member && createRateLimits(options.member),
     intake: { onDue: (due: Schedule) => notifications.due('computers', due) },
   };

@@ -39,18 +39,25 @@ describe('the number of processes', () => {
 });
 
 describe('the share of a process', () => {
-  const machine = { connections: 10_000, connectionsPerAddress: 4_000, databaseConnections: 60 };
+  const machine = {
+    connections: 10_000,
+    connectionsPerAddress: 4_000,
+    databaseConnections: 60,
+    routeCacheEntries: 1_000_000,
+  };
   it('is the whole for one', () => expect(shareOfMachine(machine, 1)).toEqual(machine));
   it('is an equal part for each of several', () =>
     expect(shareOfMachine(machine, 3)).toEqual({
       connections: 3_334,
       connectionsPerAddress: 1_334,
       databaseConnections: 20,
+      routeCacheEntries: 333_334,
     }));
   it('is never less than what a process needs', () =>
-    expect(shareOfMachine({ connections: 1, connectionsPerAddress: 1, databaseConnections: 24 }, 8)).toEqual({
-      connections: 1,
-      connectionsPerAddress: 1,
-      databaseConnections: 16,
-    }));
+    expect(
+      shareOfMachine(
+        { connections: 1, connectionsPerAddress: 1, databaseConnections: 24, routeCacheEntries: 0 },
+        8,
+      ),
+    ).toEqual({ connections: 1, connectionsPerAddress: 1, databaseConnections: 16, routeCacheEntries: 0 }));
 });

@@ -13,10 +13,10 @@ export function countProcesses(config: Pick<Config, 'databaseUrl' | 'processes'>
   return cores < coresForSeveral ? 1 : cores - 1;
 }
 
-type Shared = Pick<Config, 'connections' | 'connectionsPerAddress' | 'databaseConnections'>;
+type Shared = Pick<Config, 'connections' | 'connectionsPerAddress' | 'databaseConnections' | 'routeCacheEntries'>;
 
 /** Rounded up: a limit below the number of processes leaves each of them one. */
-const part = (limit: number, processes: number): number => Math.ceil(limit / processes);
+export const partOfMachine = (limit: number, processes: number): number => Math.ceil(limit / processes);
 
 /** Connections to the database that each of the processes may open. */
 export const databaseConnectionsOf = (connections: number, processes: number): number =>
@@ -30,8 +30,9 @@ export function shareOfMachine<T extends Shared>(config: T, processes: number): 
   if (processes === 1) return config;
   return {
     ...config,
-    connections: part(config.connections, processes),
-    connectionsPerAddress: part(config.connectionsPerAddress, processes),
+    connections: partOfMachine(config.connections, processes),
+    connectionsPerAddress: partOfMachine(config.connectionsPerAddress, processes),
     databaseConnections: databaseConnectionsOf(config.databaseConnections, processes),
+    routeCacheEntries: partOfMachine(config.routeCacheEntries, processes),
   };
 }
