@@ -5,6 +5,7 @@ import type { Document } from '../src/admin/api-docs/openapi.ts';
 import { createAdminApp } from '../src/admin/app.ts';
 import type { AdminServices } from '../src/admin/context.ts';
 import { oauthErrorKinds, type TokenErrorKind, tokenErrorKinds } from '../src/entra/error-kinds.ts';
+import { createRateLimits } from '../src/gateway/rate.ts';
 import { exportsAtOnce, importsAtOnce } from '../src/limits.ts';
 import { type Owner, type ProblemSlug, problemKinds, problemTypeBase } from '../src/problems.ts';
 import { groupOf, type SettingGroup, settingGroups } from '../src/runtime/setting-groups.ts';
@@ -103,14 +104,14 @@ ${table(
 ## Connections
 
 \`ESPALIER_DATABASE_CONNECTIONS\` is what a \`serve\` or \`worker\` may open at the same time; several processes of a \`serve\` have
-equal parts of it, but at least ${minDatabaseConnections} each ([processes.md](processes.md)). A process shares its part out like this:
+equal parts of it. A process shares its part out like this:
 
 ${table(
   ['For', 'Connections'],
   [
     ['watching the database: whether it is there and ready, what changed, what is due', '4'],
     ['filling the cache of routes after a start', '1'],
-    ['imports and exports, one each', String(importsAtOnce + exportsAtOnce)],
+    ['imports and exports, one each', `${importsAtOnce + exportsAtOnce}; with fewer than ${minDatabaseConnections + 4} for a process down to 2`],
     ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
     ['operators: the admin API and the console', 'a sixth of the rest'],
     ['everything else', 'what is left; webhooks and pushes hold three quarters of it at most'],
@@ -174,11 +175,14 @@ ${table(
 | \`espalier\` | whoever runs this gateway |
 `;
 
-/** Called by nothing: no request reaches the app that the document is read from. */
-const absentServices = new Proxy({} as AdminServices, {
-  get: (_, name) => () => {
-    throw new Error(`${String(name)} is not there while the document is made`);
-  },
+/** Called by nothing but the limits: no request reaches the app that the document is read from. */
+const absentServices = new Proxy({ rateLimits: createRateLimits() } as AdminServices, {
+  get: (present, name) =>
+    name === 'rateLimits'
+      ? present.rateLimits
+      : () => {
+          throw new Error(`${String(name)} is not there while the document is made`);
+        },
 });
 
 function openApi(): Document {

@@ -187,6 +187,7 @@ export interface AdminServices {
   readonly respond: (c: Context, answer: StreamedAnswer) => Response | Promise<Response>;
   /** A client with one connection, for what keeps it for minutes; whoever opens it ends it. */
   readonly openBulk: () => Sql;
+  readonly bulkAtOnce: { readonly imports: number; readonly exports: number };
   /** Absent: nothing is refused for the load. */
   readonly pressure: Pressure | undefined;
   readonly digest: () => StreamDigest;

@@ -42,7 +42,9 @@ export function readyLine(
 }
 
 /** The part of `espalier config` about processes, which depends on the machine. */
-export function describeProcesses(config: Pick<Config, 'databaseUrl' | 'processes'>): string {
+export function describeProcesses(
+  config: Pick<Config, 'databaseConnections' | 'databaseUrl' | 'processes'>,
+): string {
   const cores = availableParallelism();
   const [processes, of] = [countProcesses(config, cores), cores === 1 ? '1 core' : `${cores} cores`];
   const why = config.databaseUrl === undefined ? 'with the embedded database' : `on ${of}`;

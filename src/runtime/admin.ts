@@ -34,6 +34,7 @@ export interface AdminParts
       AdminServices,
       | 'adminUrl'
       | 'after'
+      | 'bulkAtOnce'
       | 'certificateExpiry'
       | 'digest'
       | 'ending'
@@ -156,6 +157,7 @@ function adminServices(parts: AdminParts): AdminServices {
     onChanges: parts.onChanges,
     ending: parts.ending,
     openBulk: parts.openBulk,
+    bulkAtOnce: parts.bulkAtOnce,
     certificateExpiry: parts.certificateExpiry,
   };
 }

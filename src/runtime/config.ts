@@ -7,6 +7,7 @@ import { type Credential, certificateCredential } from '../entra/credentials.ts'
 import { type LandingPaths, parseLandingPaths } from '../forwarding/landing-paths.ts';
 import { type PartnerApiVersions, parseApiVersions } from '../intune/api-versions.ts';
 import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
+import { minDatabaseConnections } from '../store/connection-budget.ts';
 import type { ChallengeKind } from '../store/row-types.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { givenValue, type ListenAddress, type Setting, type Settings, settings } from './settings.ts';
@@ -335,6 +336,16 @@ function checkPairs(reader: Reader, plain: Settings): void {
   }
 }
 
+/** Too few connections for so many processes would be more than are allowed. */
+function checkConnections(reader: Reader, plain: Settings): void {
+  const { databaseConnections, databaseUrl, processes } = plain;
+  if (databaseUrl === undefined || databaseConnections === undefined || processes === 'auto') return;
+  const least = processes * minDatabaseConnections;
+  if (databaseConnections >= least) return;
+  const problem = `'${databaseConnections}' are too few for ${settings.processes.name}=${processes}: each process needs ${minDatabaseConnections}`;
+  reader.fault(settings.databaseConnections.name, problem, String(least));
+}
+
 /** What a balancer says counts only from one that is named. */
 function checkBalancer(reader: Reader, plain: Settings): void {
   // A value that cannot be read has its own fault.
@@ -385,6 +396,7 @@ export async function loadConfig(source: ConfigSource): Promise<ConfigResult> {
   );
   checkPairs(reader, plain);
   checkBalancer(reader, plain);
+  checkConnections(reader, plain);
   const acme = readAcme(reader, plain);
   const expected = parsedSetting(
     reader,

@@ -17,7 +17,7 @@ import { withCircuit } from '../outbound/upstream-circuit.ts';
 import type { Sealer } from '../secrets/seal.ts';
 import type { Breaker } from '../store/breaker.ts';
 import { askEveryInstance } from '../store/computers/reading.ts';
-import { connectionBudget } from '../store/connection-budget.ts';
+import { connectionBudget, defaultDatabaseConnections } from '../store/connection-budget.ts';
 import { openBreaker, openDatabase, type Sql } from '../store/database.ts';
 import type { Schedule } from '../store/due-rows.ts';
 import { createEpisodeLog } from '../store/episodes.ts';
@@ -280,9 +280,12 @@ function openOutbound(
   };
 }
 
+const budgetOf = ({ databaseConnections }: Config) =>
+  connectionBudget(databaseConnections ?? defaultDatabaseConnections);
+
 /** The commits of `relaxed` need not be durable. */
 function openClients(config: Config, url: string, breaker: Breaker, stack: AsyncDisposableStack) {
-  const budget = connectionBudget(config.databaseConnections);
+  const budget = budgetOf(config);
   const sql = openDatabase(url, { connections: budget.durable, applicationName: 'espalier', breaker });
   const relaxed = openDatabase(url, {
     connections: budget.relaxed,
@@ -506,6 +509,7 @@ async function serve({ changes, gateway, lane, log, ...composed }: Composed): Pr
     routesChanged: changes.routesChanged,
     certificateExpiry,
     ending: options.ending,
+    bulkAtOnce: budgetOf(config),
     onChanges: changes.feed.subscribe,
     openBulk: () => openBulk(preparing.url, breaker),
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from './config.ts';
-import { countProcesses, shareOfMachine } from './process-shares.ts';
+import { countProcesses, databaseConnectionsOf, shareOfMachine } from './process-shares.ts';
 
 const load = (environment: Record<string, string>) => loadConfig({ environment, readFile: () => '' });
 const database = {
@@ -16,6 +16,9 @@ describe('the number of processes', () => {
     [{ ...database }, 16, 15],
     [{ ...database, ESPALIER_PROCESSES: 'auto' }, 8, 7],
     [{ ...database, ESPALIER_PROCESSES: '2' }, 1, 2],
+    [{ ...database, ESPALIER_DATABASE_CONNECTIONS: '24' }, 16, 2],
+    [{ ...database, ESPALIER_DATABASE_CONNECTIONS: '12' }, 16, 1],
+    [{ ...database, ESPALIER_DATABASE_CONNECTIONS: '48' }, 4, 3],
     [{}, 16, 1],
     [{ ESPALIER_PROCESSES: '4' }, 16, 1],
   ])('of %o on %i cores is %i', async (environment, cores, processes) => {
@@ -38,6 +41,36 @@ describe('the number of processes', () => {
   });
 });
 
+describe('connections to the database', () => {
+  it('that are too few for so many processes stop the start, which one line says', async () => {
+    const read = await load({
+      ...database,
+      ESPALIER_PROCESSES: '3',
+      ESPALIER_DATABASE_CONNECTIONS: '35',
+    });
+    expect(read).toMatchObject({
+      ok: false,
+      faults: [
+        {
+          variable: 'ESPALIER_DATABASE_CONNECTIONS',
+          problem: "'35' are too few for ESPALIER_PROCESSES=3: each process needs 12",
+          example: '36',
+        },
+      ],
+    });
+  });
+
+  it.each([
+    [undefined, 1, 24],
+    [undefined, 2, 12],
+    [undefined, 7, 12],
+    [36, 3, 12],
+    [100, 3, 33],
+    [12, 1, 12],
+  ])('of which %s are allowed for %i processes are %i for each', (connections, processes, each) =>
+    expect(databaseConnectionsOf(connections, processes)).toBe(each));
+});
+
 describe('the share of a process', () => {
   const machine = {
     connections: 10_000,
@@ -56,8 +89,8 @@ describe('the share of a process', () => {
   it('is never less than what a process needs', () =>
     expect(
       shareOfMachine(
-        { connections: 1, connectionsPerAddress: 1, databaseConnections: 24, routeCacheEntries: 0 },
+        { connections: 1, connectionsPerAddress: 1, databaseConnections: undefined, routeCacheEntries: 0 },
         8,
       ),
-    ).toEqual({ connections: 1, connectionsPerAddress: 1, databaseConnections: 16, routeCacheEntries: 0 }));
+    ).toEqual({ connections: 1, connectionsPerAddress: 1, databaseConnections: 12, routeCacheEntries: 0 }));
 });

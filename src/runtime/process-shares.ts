@@ -1,16 +1,24 @@
 /** How many processes `serve` has on a machine, and what each of them has of the machine's limits (docs/processes.md). */
 
-import { minDatabaseConnections } from '../store/connection-budget.ts';
+import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import type { Config } from './config.ts';
 
 /** Below this the one core that is left to a database, a balancer and the system would be missed. */
 const coresForSeveral = 4;
 
-/** With the embedded database there is one process, for that is a server of its own on the same cores. */
-export function countProcesses(config: Pick<Config, 'databaseUrl' | 'processes'>, cores: number): number {
+/**
+ * With the embedded database there is one process, for that is a server of its own on the same cores. Where the number is left
+ * to Espalier, there are no more than the connections to the database suffice for.
+ */
+export function countProcesses(
+  config: Pick<Config, 'databaseConnections' | 'databaseUrl' | 'processes'>,
+  cores: number,
+): number {
   if (config.databaseUrl === undefined) return 1;
   if (config.processes !== 'auto') return config.processes;
-  return cores < coresForSeveral ? 1 : cores - 1;
+  if (cores < coresForSeveral) return 1;
+  const { databaseConnections = Number.POSITIVE_INFINITY } = config;
+  return Math.min(cores - 1, Math.floor(databaseConnections / minDatabaseConnections));
 }
 
 type Shared = Pick<Config, 'connections' | 'connectionsPerAddress' | 'databaseConnections' | 'routeCacheEntries'>;
@@ -18,9 +26,11 @@ type Shared = Pick<Config, 'connections' | 'connectionsPerAddress' | 'databaseCo
 /** Rounded up: a limit below the number of processes leaves each of them one. */
 export const partOfMachine = (limit: number, processes: number): number => Math.ceil(limit / processes);
 
-/** Connections to the database that each of the processes may open. */
-export const databaseConnectionsOf = (connections: number, processes: number): number =>
-  Math.max(minDatabaseConnections, Math.floor(connections / processes));
+/** Connections to the database that each of the processes may open; undefined: the setting is unset. */
+export const databaseConnectionsOf = (connections: number | undefined, processes: number): number =>
+  Math.floor(
+    (connections ?? Math.max(defaultDatabaseConnections, processes * minDatabaseConnections)) / processes,
+  );
 
 /**
  * The configuration of one of several processes. Connections are given to the processes in turn, so equal parts are what an

@@ -92,6 +92,16 @@ const numberThat =
       })
       .transform(Number);
 
+const wholeNumberOrUnset = (low: number, high: number) =>
+  z
+    .string()
+    .optional()
+    .refine((given) => given === undefined || isWholeNumber(given, low, high), {
+      ...isNot(`not a whole number from ${low} to ${high}`),
+      abort: true,
+    })
+    .transform((given) => (given === undefined ? undefined : Number(given)));
+
 /** Beyond this a machine has more processes than any that was measured. */
 const maxProcesses = 64;
 const isWholeNumber = (given: string, low: number, high: number): boolean =>
@@ -238,8 +248,12 @@ export const settings = {
   ),
   databaseConnections: setting(
     'ESPALIER_DATABASE_CONNECTIONS',
-    `connections to the database, at most, of all processes of this \`serve\` or \`worker\`; each has ${minDatabaseConnections} at least`,
-    wholeNumber(defaultDatabaseConnections, minDatabaseConnections, 1_000),
+    `connections to the database, at most, of all processes of this \`serve\` or \`worker\`; each needs ${minDatabaseConnections}, so fewer allow fewer processes`,
+    wholeNumberOrUnset(minDatabaseConnections, 1_000),
+    {
+      defaultText: `${defaultDatabaseConnections}, or ${minDatabaseConnections} for each process where that is more`,
+      example: '48',
+    },
   ),
   dataDir: setting(
     'ESPALIER_DATA_DIR',

@@ -51,7 +51,8 @@ describe('ESPALIER_DATABASE_CONNECTIONS', () => {
         ...computers
           .slice(0, 8)
           .map(() => scene.api('GET', `/tenants/${tenantId}/devices`, undefined, lister)),
-        ...[1, 2, 3].map(() => scene.api('GET', `/tenants/${tenantId}/devices/export`)),
+        // With so few connections there is one at a time.
+        scene.api('GET', `/tenants/${tenantId}/devices/export`),
       ]);
       for (const { status } of answers) expect([200, 202]).toContain(status);
     }

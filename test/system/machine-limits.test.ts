@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { minDatabaseConnections } from '../../src/store/connection-budget.ts';
 import {
   type AddedInstance,
   callerToken,
@@ -16,6 +17,7 @@ import { type OwnInstance, sendJson, startOwnInstance } from '../harness/own-ins
 const perSecond = 10;
 const burst = 2 * perSecond;
 const processes = 2;
+const connections = processes * minDatabaseConnections;
 /** By one process, before the others hear of it. */
 const untold = burst / 2 / processes;
 
@@ -30,6 +32,7 @@ describe('limits of a machine with two processes', () => {
       world: { clouds: ['public'], tenants: [{ instances: [{ name: 'berlin', macs: 1 }] }] },
       environment: {
         ESPALIER_PROCESSES: String(processes),
+        ESPALIER_DATABASE_CONNECTIONS: String(connections),
         ESPALIER_RATE_PER_INSTANCE: String(perSecond),
         ESPALIER_RATE_PER_TENANT: String(perSecond),
       },
@@ -102,4 +105,34 @@ describe('limits of a machine with two processes', () => {
     expect(taken).toBeLessThanOrEqual(burst + perSecond * seconds + untold * (processes - 1) + 1);
     for (const agent of agents) agent.destroy();
   });
+
+  it('opens no more connections to the database than are allowed in all', async () => {
+    const open = async (): Promise<number> => {
+      const [row] = await scene.database.sql<{ sessions: number }[]>`
+        select count(*)::int as sessions from pg_stat_activity
+        where datname = current_database() and application_name like 'espalier%'`;
+      return row!.sessions;
+    };
+    let most = 0;
+    let isWorking = true;
+    const looking = (async () => {
+      while (isWorking) {
+        most = Math.max(most, await open());
+        await wait(20);
+      }
+    })();
+    const agents = Array.from({ length: 12 }, () => new Agent({ keepAlive: true, ca: scene.trust }));
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all([
+        ...agents.flatMap((agent) => [send(agent, webhook()), send(agent, deviceCall())]),
+        ...agents.map(() => scene.api('GET', `/tenants/${tenantId}/devices`)),
+        ...[1, 2, 3].map(() => scene.api('GET', `/tenants/${tenantId}/devices/export`)),
+      ]);
+    }
+    isWorking = false;
+    await looking;
+    for (const agent of agents) agent.destroy();
+    expect(most).toBeGreaterThan(4 * processes);
+    expect(most).toBeLessThanOrEqual(connections);
+  }, 60_000);
 });

@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
-import { exportMs, exportsAtOnce, slowReaderMs } from '../../limits.ts';
+import { exportMs, slowReaderMs } from '../../limits.ts';
 import { createSharedBound, type Semaphore } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
 import { tenantOf } from '../access.ts';
@@ -84,10 +84,10 @@ async function* exportedText({ bulk, first, format, onStalled, patienceMs, rest 
 }
 
 export function addRouteExport(app: AdminApp, services: AdminServices): void {
-  const { facts, log, openBulk, respond, sql, turns } = services;
+  const { bulkAtOnce, facts, log, openBulk, respond, sql, turns } = services;
   const atOnce = createSharedBound({
     sharing: services.sharing,
-    limit: exportsAtOnce,
+    limit: bulkAtOnce.exports,
     maxWaiting: 0,
     longestMs: exportMs,
   });

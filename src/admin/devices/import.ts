@@ -4,7 +4,6 @@ import type { Sharing } from '../../joining.ts';
 import {
   importChangesListed,
   importRows,
-  importsAtOnce,
   importsWaiting,
   importTotalMs,
   pooledImportRows,
@@ -219,7 +218,7 @@ export function addRouteImport(app: AdminApp, services: AdminServices): void {
   const { facts, log, respond, sql } = services;
   const atOnce = createSharedBound({
     sharing: services.sharing,
-    limit: importsAtOnce,
+    limit: services.bulkAtOnce.imports,
     maxWaiting: importsWaiting,
     longestMs: importTotalMs,
   });

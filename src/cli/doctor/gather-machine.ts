@@ -174,7 +174,7 @@ async function listenerLines(context: DoctorContext): Promise<Line[]> {
 }
 
 /** Connections that a `serve` on this machine opens at most, in all its processes. */
-function connectionsOfServe(config: Parameters<typeof countProcesses>[0] & { databaseConnections: number }) {
+function connectionsOfServe(config: Parameters<typeof countProcesses>[0]) {
   const processes = countProcesses(config, availableParallelism());
   return processes * databaseConnectionsOf(config.databaseConnections, processes);
 }

@@ -1,5 +1,6 @@
 import { resolve4, resolve6 } from 'node:dns/promises';
 import { within } from '../../deadline.ts';
+import { exportsAtOnce, importsAtOnce } from '../../limits.ts';
 import { createAddressPolicy, isReachedByWorkers, mayConnect } from '../../outbound/addresses.ts';
 import { createAdmin } from '../admin.ts';
 import type { Config } from '../config.ts';
@@ -50,6 +51,7 @@ function createAdminApp(parts: IsolateParts, bindings: WorkerBindings) {
     connection: createConnectionServices(config, parts, gateway),
     moves: createMoveWork({ sql, relaxed: sql, log, routesChanged, after }),
     assets: readBundledAssets(),
+    bulkAtOnce: { imports: importsAtOnce, exports: exportsAtOnce },
     onBehalf: (env) => env as object,
     adminUrl: () => config.adminUrl ?? '',
     certificateExpiry: credentialExpiry(bindings, config),
