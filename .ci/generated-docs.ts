@@ -111,7 +111,10 @@ ${table(
   [
     ['watching the database: whether it is there and ready, what changed, what is due', '4'],
     ['filling the cache of routes after a start', '1'],
-    ['imports and exports, one each', `${importsAtOnce + exportsAtOnce}; with fewer than ${minDatabaseConnections + 4} for a process down to 2`],
+    [
+      'imports and exports, one each',
+      `${importsAtOnce + exportsAtOnce}; with fewer than ${minDatabaseConnections + 4} for a process down to 2`,
+    ],
     ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
     ['operators: the admin API and the console', 'a sixth of the rest'],
     ['everything else', 'what is left; webhooks and pushes hold three quarters of it at most'],

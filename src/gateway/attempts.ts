@@ -39,7 +39,10 @@ export function sourceKey(source: string | undefined): string {
 const everybody = 'all';
 
 /** `listener` keeps what is counted at one apart from what is counted at another. */
-export function createAttempts(listener: 'admin' | 'data', limits: RateLimits = createRateLimits()): Attempts {
+export function createAttempts(
+  listener: 'admin' | 'data',
+  limits: RateLimits = createRateLimits(),
+): Attempts {
   const wrong = limits(`${listener}/wrong`, failedCredentialsPerSecond, failedCredentialsBurst);
   const starts = limits(`${listener}/sign-ins`, signInStartsPerSecond, signInStartsBurst);
   const wrongInAll = limits(`${listener}/wrong-in-all`, failedCredentialsInAllPerSecond);

@@ -32,7 +32,12 @@ describe('a fair share', () => {
   });
 
   it('is never less than what one request may take, however many processes divide what there is', () => {
-    const { give, partOf, take } = createFairShare({ inAll: 16, least: 10, what: 'bodies', part: 'instance' });
+    const { give, partOf, take } = createFairShare({
+      inAll: 16,
+      least: 10,
+      what: 'bodies',
+      part: 'instance',
+    });
     const part = partOf('a', 'one');
     expect(take(part, 10)).toBeUndefined();
     expect(take(part, 1)).toMatchObject({ slug: 'rate-limited' });

@@ -16,6 +16,7 @@ import type { ConnectionBounds } from './node-connections.ts';
 import { type Listener, type ListenOptions, listen } from './node-http.ts';
 import { createPreface } from './node-proxy-protocol.ts';
 import type { TicketSecret } from './node-ticket-keys.ts';
+import { partOfMachine } from './process-shares.ts';
 import { type ListenAddress, type Setting, settings } from './settings.ts';
 import { StartFault } from './start-fault.ts';
 
@@ -141,9 +142,12 @@ export async function openListeners(
     isLate,
     log,
     metrics,
+    processes,
     ticketSecret,
   }: ListenerParts & {
     readonly ticketSecret: TicketSecret;
+    /** Of the machine, which listen at the same addresses. */
+    readonly processes: number;
     /** Others serve at the same addresses meanwhile, so this process takes no connection before it can answer. */
     readonly isLate: boolean;
   },
@@ -164,8 +168,8 @@ export async function openListeners(
     config.acme?.challenge === 'http-01'
       ? await openAcmeListener(config.acme.listen, {
           ...behindBalancers('acme'),
-          inAll: acmeConnections,
-          perAddress: acmeConnectionsPerAddress,
+          inAll: partOfMachine(acmeConnections, processes),
+          perAddress: partOfMachine(acmeConnectionsPerAddress, processes),
         })
       : undefined;
   stack.defer(() => acme?.close());

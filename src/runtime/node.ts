@@ -219,7 +219,8 @@ async function openShell(
   const { member } = options;
   member?.observe({ readiness: readiness.read, counters });
   const ticketSecret = member?.ticketSecret ?? ownTicketSecret(stack);
-  const parts = { log, metrics, ticketSecret, isLate: member?.besides === true };
+  const isLate = member?.besides === true;
+  const parts = { log, metrics, ticketSecret, isLate, processes: member?.processes ?? 1 };
   const ops = member === undefined ? await openOpsListener(config, parts, stack) : undefined;
   const listeners = options.listeners ? await openListeners(config, certificates, parts, stack) : undefined;
   const app = createOpsApp(

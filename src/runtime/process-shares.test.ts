@@ -68,7 +68,8 @@ describe('connections to the database', () => {
     [100, 3, 33],
     [12, 1, 12],
   ])('of which %s are allowed for %i processes are %i for each', (connections, processes, each) =>
-    expect(databaseConnectionsOf(connections, processes)).toBe(each));
+    expect(databaseConnectionsOf(connections, processes)).toBe(each),
+  );
 });
 
 describe('the share of a process', () => {
@@ -81,10 +82,10 @@ describe('the share of a process', () => {
   it('is the whole for one', () => expect(shareOfMachine(machine, 1)).toEqual(machine));
   it('is an equal part for each of several', () =>
     expect(shareOfMachine(machine, 3)).toEqual({
-      connections: 3_334,
-      connectionsPerAddress: 1_334,
+      connections: 3_333,
+      connectionsPerAddress: 1_333,
       databaseConnections: 20,
-      routeCacheEntries: 333_334,
+      routeCacheEntries: 333_333,
     }));
   it('is never less than what a process needs', () =>
     expect(

@@ -21,10 +21,14 @@ export function countProcesses(
   return Math.min(cores - 1, Math.floor(databaseConnections / minDatabaseConnections));
 }
 
-type Shared = Pick<Config, 'connections' | 'connectionsPerAddress' | 'databaseConnections' | 'routeCacheEntries'>;
+type Shared = Pick<
+  Config,
+  'connections' | 'connectionsPerAddress' | 'databaseConnections' | 'routeCacheEntries'
+>;
 
-/** Rounded up: a limit below the number of processes leaves each of them one. */
-export const partOfMachine = (limit: number, processes: number): number => Math.ceil(limit / processes);
+/** A limit below the number of processes leaves each of them one; 0 is none. */
+export const partOfMachine = (limit: number, processes: number): number =>
+  Math.max(Math.min(1, limit), Math.floor(limit / processes));
 
 /** Connections to the database that each of the processes may open; undefined: the setting is unset. */
 export const databaseConnectionsOf = (connections: number | undefined, processes: number): number =>
