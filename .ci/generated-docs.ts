@@ -113,7 +113,7 @@ ${table(
     ['filling the cache of routes after a start', '1'],
     [
       'imports and exports, one each',
-      `${importsAtOnce + exportsAtOnce}; with fewer than ${minDatabaseConnections + 4} for a process down to 2`,
+      `${importsAtOnce + exportsAtOnce}; 2 with fewer than ${minDatabaseConnections + 4}`,
     ],
     ['what delivery writes without waiting for the disk', 'a fifth of the rest'],
     ['operators: the admin API and the console', 'a sixth of the rest'],

@@ -122,7 +122,7 @@ describe('configuration', () => {
       "ESPALIER_RETRY_MAX_SECONDS '0.5' is not a number from 1 to 86400",
     ]);
     expect(await problems({ ESPALIER_DATABASE_CONNECTIONS: '10.5' })).toEqual([
-      "ESPALIER_DATABASE_CONNECTIONS '10.5' is not a whole number from 16 to 1000",
+      "ESPALIER_DATABASE_CONNECTIONS '10.5' is not a whole number from 12 to 1000",
     ]);
     expect(await problems({ ESPALIER_LOG_LEVEL: 'loud' })).toEqual([
       "ESPALIER_LOG_LEVEL 'loud' is none of debug, info, warn, error",
