@@ -4,8 +4,15 @@
  */
 
 import { stateCharacters } from '../limits.ts';
-import { BodyInterrupted, BodyTooLarge, type OutboundResult, type Send } from '../outbound/port.ts';
+import {
+  BodyInterrupted,
+  BodyTooLarge,
+  type OutboundRequest,
+  type OutboundResult,
+  type Send,
+} from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { sendInSpan } from '../telemetry/http-spans.ts';
 import { oneLine } from '../telemetry/one-line.ts';
 import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { encodeBase64url } from './base64url.ts';
@@ -184,7 +191,7 @@ async function readAnswer(answer: OutboundResult, request: CodeRedemption): Prom
  */
 export async function redeemCode(redemption: CodeRedemption): Promise<RedemptionResult> {
   const endpoint = tokenEndpointFor(redemption.cloud, redemption.tenant);
-  const answer = await redemption.send({
+  const request: OutboundRequest = {
     method: 'POST',
     url: endpoint,
     headers: {
@@ -195,6 +202,7 @@ export async function redeemCode(redemption: CodeRedemption): Promise<Redemption
     body: await formOf(redemption, endpoint),
     timeoutMs: redemption.timeoutMs,
     addresses: 'configured',
-  });
+  };
+  const answer = await sendInSpan(redemption.send, 'entra', request, redemption.correlationId);
   return readAnswer(answer, redemption);
 }

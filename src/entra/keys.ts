@@ -1,7 +1,8 @@
 import { createBoundedCache } from '../bounded-cache.ts';
 import { type After, afterInProcess, createJoining, type Sharing } from '../joining.ts';
 import { mebibyte } from '../limits.ts';
-import type { Send } from '../outbound/port.ts';
+import type { OutboundRequest, Send } from '../outbound/port.ts';
+import { sendInSpan } from '../telemetry/http-spans.ts';
 import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { type Cloud, jwksUrlFor } from './clouds.ts';
 import { parseVerificationKey, type VerificationKey } from './rsa-key.ts';
@@ -119,13 +120,14 @@ async function fetchKeys(
   url: string,
   timeoutMs: number,
 ): Promise<ReadonlyMap<string, readonly VerificationKey[]> | undefined> {
-  const response = await send({
+  const request: OutboundRequest = {
     method: 'GET',
     url,
     headers: { accept: 'application/json' },
     timeoutMs,
     addresses: 'configured',
-  });
+  };
+  const response = await sendInSpan(send, 'entra', request);
   if (!response.ok) return undefined;
   if (response.status !== 200) {
     await response.discard();

@@ -3,8 +3,9 @@ import {
   type INetworkModule,
   type NetworkRequestOptions,
 } from '@azure/msal-node';
-import type { OutboundResult, Send } from '../outbound/port.ts';
+import type { OutboundRequest, OutboundResult, Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { sendInSpan } from '../telemetry/http-spans.ts';
 import { parseBoundedJson } from '../untrusted/bounded-json.ts';
 import { decodeBase64url } from './base64url.ts';
 import { type Cloud, graphScopeFor, issuerFor, jwksUrlFor, tokenEndpointFor } from './clouds.ts';
@@ -72,14 +73,15 @@ async function readAnswer(result: OutboundResult, seen: Seen, nowMs: number): Pr
 /** MSAL's network on our outgoing connector. It throws to MSAL for what MSAL cannot read; `seen` has the truth. */
 function networkClient(request: TokenRequest, seen: Seen): INetworkModule {
   const call = async (method: string, url: string, options: NetworkRequestOptions = {}) => {
-    const result = await request.send({
+    const asked: OutboundRequest = {
       method,
       url,
       ...(options.headers === undefined ? {} : { headers: options.headers }),
       ...(options.body === undefined ? {} : { body: options.body }),
       timeoutMs: request.timeoutMs,
       addresses: 'configured',
-    });
+    };
+    const result = await sendInSpan(request.send, 'entra', asked, request.correlationId);
     await readAnswer(result, seen, request.nowMs);
     const body: unknown = parseBoundedJson(seen.text ?? '');
     if (typeof body !== 'object' || body === null) throw new Error('the answer is no JSON object');

@@ -1,9 +1,11 @@
 /** Carries a call to the instance that manages the Mac and brings its answer back as it comes. */
 
 import type { JamfFailure } from '../jamf/failure.ts';
-import type { Upstream, UpstreamBody, UpstreamCall, UpstreamTarget } from '../outbound/upstream.ts';
+import type { Upstream, UpstreamBody, UpstreamTarget } from '../outbound/upstream.ts';
 import { type Problem, problem } from '../problems.ts';
 import type { Instance } from '../store/instances/instance.ts';
+import { inExchangeSpan } from '../telemetry/http-spans.ts';
+import { currentTraceparent } from '../telemetry/tracing.ts';
 import { type Begun, beginExchange } from './begin-exchange.ts';
 import { type ReadyBody, readyBody } from './caller-body.ts';
 import { type DeviceCall, type InstanceRequest, instanceRequest } from './calls.ts';
@@ -92,14 +94,18 @@ export function createForward({ authorizationOf, targetOf, upstream }: ForwardOp
     const { call, headers, instance, requestId } = request;
     const target = targetOf(instance);
     const lines = typeof call === 'string' ? deviceCallLines : passThroughLines;
-    const upstreamCall: UpstreamCall = {
-      target,
-      method: ask.method,
-      path: target.basePath + ask.path,
-      headerLines: lines((name) => headers.get(name), { token, requestId }),
-      body: body?.next(),
-    };
-    return beginExchange(upstream, upstreamCall, request.signal);
+    const path = target.basePath + ask.path;
+    const headerOf = (name: string): string | null =>
+      (name === 'traceparent' ? currentTraceparent() : null) ?? headers.get(name);
+    return inExchangeSpan(
+      { peer: 'jamf-pro', method: ask.method, url: target.origin + path },
+      () => {
+        const headerLines = lines(headerOf, { token, requestId });
+        const upstreamCall = { target, method: ask.method, path, headerLines, body: body?.next() };
+        return beginExchange(upstream, upstreamCall, request.signal);
+      },
+      (begun) => (begun.ok ? { status: begun.head.status } : { failure: begun.failure.kind }),
+    );
   };
 
   /** One call; the token is taken anew once when the instance refuses it. */

@@ -23,7 +23,7 @@ import { isOwnerGone, isStoreUnavailable } from '../store/database.ts';
 import type { InstanceKeys, KeyHolder } from '../store/instance-keys.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { currentTraceparent, noteOnSpan } from '../telemetry/tracing.ts';
 import type { Turns } from '../untrusted/turns.ts';
 import type { Attempts } from './attempts.ts';
 import { receivedChunks } from './body.ts';
@@ -32,6 +32,7 @@ import { type Place, type Shares, takePlace } from './place.ts';
 import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit, SharedRate } from './rate.ts';
+import { inRequestSpan } from './request-span.ts';
 import { unpackedChunks } from './unpacked-chunks.ts';
 
 /** The data listener's Jamf side (contract section 5). */
@@ -163,7 +164,8 @@ async function letIn(
     throw new ProblemError(place);
   }
   try {
-    return await work(sender, place);
+    const attributes = { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId };
+    return await inRequestSpan(c, attributes, () => work(sender, place));
   } finally {
     place.leave();
   }
@@ -258,19 +260,14 @@ async function takeWebhook(
   const { computers, event, ignored } = parsed.webhook;
   const ids = computers.map((computer) => Number(computer.jamfComputerId));
   const status = ids.length > 0 ? 'accepted' : 'ignored';
+  noteOnSpan({ 'jamf.event': event });
   if (ids.length > 0) {
-    await inSpan(
-      'jamf.webhook',
-      { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId, 'jamf.event': event },
-      c.req.header('traceparent'),
-      () =>
-        committed(options, sender, ids, () => {
-          const origin = { ...sender, traceparent: currentTraceparent() };
-          return options.checkIns && event === 'ComputerCheckIn' && ids.length <= namedInBulk
-            ? options.checkIns.take(origin, ids)
-            : options.intake.markDue(origin, ids);
-        }),
-    );
+    await committed(options, sender, ids, () => {
+      const origin = { ...sender, traceparent: currentTraceparent() };
+      return options.checkIns && event === 'ComputerCheckIn' && ids.length <= namedInBulk
+        ? options.checkIns.take(origin, ids)
+        : options.intake.markDue(origin, ids);
+    });
   }
   recordIgnored(sender, event, ignored, options);
   options.log.debug('jamf.webhook', { ...sender, jamfEvent: event, computers: ids.length, status });
@@ -323,12 +320,7 @@ async function takeInventory(
   if (encoding !== 'gzip' && encoding !== 'identity') {
     throw new ProblemError(problem('unsupported-media-type', 'Content-Encoding may be gzip or absent.'));
   }
-  const taken = await inSpan(
-    'jamf.inventory',
-    { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId },
-    c.req.header('traceparent'),
-    () => receivePush(c, options, sender, encoding === 'gzip' ? place : undefined),
-  );
+  const taken = await receivePush(c, options, sender, encoding === 'gzip' ? place : undefined);
   return c.json(taken, 202);
 }
 

@@ -48,6 +48,10 @@ export interface ListenerOptions {
   readonly metrics: Metrics;
 }
 
+/** The route that takes a request, with names for its parameters; `none`: none does. */
+export const routeOf = <E extends ListenerEnv>(c: Context<E>): string =>
+  c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
+
 const observe =
   <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>
   async (c, next) => {
@@ -58,7 +62,7 @@ const observe =
     if (c.res.status === 503 && !c.res.headers.has('retry-after'))
       c.header('retry-after', unavailableRetryAfter());
     const seconds = (performance.now() - started) / 1_000;
-    const route = c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
+    const route = routeOf(c);
     metrics.request({ listener: name, route, status: c.res.status }, seconds);
     log.debug('request', {
       listener: name,

@@ -5,7 +5,7 @@ import type { PassThroughEntry } from '../forwarding/pass-through.ts';
 import type { Shadow } from '../forwarding/shadow/shadow.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { callSpanName, currentTraceparent, inSpan } from '../telemetry/tracing.ts';
+import { noteOnSpan } from '../telemetry/tracing.ts';
 import {
   bearerToken,
   type CallerRequest,
@@ -15,6 +15,7 @@ import {
 } from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { passThroughCall, passThroughPath } from './pass-through.ts';
+import { inRequestSpan } from './request-span.ts';
 
 /** The data listener's device calls (contract section 6); what is decided about them is in device-call.ts. */
 export interface MicrosoftSideOptions {
@@ -75,24 +76,20 @@ function forwardCall(
 ): Promise<Response> {
   const asked = typeof call === 'string' ? call : call(target.jamfComputerId);
   const name = typeof call === 'string' ? call : 'pass-through';
-  return inSpan(
-    callSpanName,
+  return inRequestSpan(
+    c,
     { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
-    c.req.header('traceparent'),
-    async (span) => {
-      const headers = new Headers(c.req.raw.headers);
-      const traceparent = currentTraceparent();
-      if (traceparent !== null) headers.set('traceparent', traceparent);
+    async () => {
       const result = await options.forward({
         call: asked,
         instance,
         jamfComputerId: target.jamfComputerId,
-        headers,
+        headers: c.req.raw.headers,
         requestId: c.get('requestId'),
         signal: c.req.raw.signal,
       });
       const outcome = result.ok ? String(result.answer.status) : result.problem.slug;
-      span.setAttribute('espalier.outcome', outcome);
+      noteOnSpan({ 'espalier.outcome': outcome });
       options.metrics.forward(outcome, (performance.now() - started) / 1_000);
       if (!result.ok) throw refuse(result.problem);
       const { instanceId, tenantId } = instance;

@@ -1,6 +1,7 @@
 import { mebibyte } from '../limits.ts';
-import type { Send } from '../outbound/port.ts';
+import type { OutboundRequest, Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { sendInSpan } from '../telemetry/http-spans.ts';
 import { asObject, type JsonObject, parseJson } from '../untrusted/bounded-json.ts';
 
 /** One page of Graph is far below this. */
@@ -90,7 +91,7 @@ async function sendUrl(
   url: string,
   body?: JsonObject,
 ): Promise<{ readonly ok: true; readonly body: JsonObject } | GraphFailure> {
-  const response = await call.send({
+  const request: OutboundRequest = {
     method,
     url,
     headers: {
@@ -104,7 +105,8 @@ async function sendUrl(
     timeoutMs: call.timeoutMs ?? defaultTimeoutMs,
     addresses: 'configured',
     ...(call.signal === undefined ? {} : { signal: call.signal }),
-  });
+  };
+  const response = await sendInSpan(call.send, 'graph', request, call.clientRequestId);
   if (!response.ok)
     return { ok: false, failure: 'unreachable', detail: `${response.failure}: ${response.detail}` };
   const { headers, status } = response;

@@ -1,6 +1,7 @@
 import { mebibyte } from '../limits.ts';
-import { BodyInterrupted, type OutboundFailure, type Send } from '../outbound/port.ts';
+import { BodyInterrupted, type OutboundFailure, type OutboundRequest, type Send } from '../outbound/port.ts';
 import { retryAfterSeconds } from '../outbound/retry-after.ts';
+import { sendInSpan } from '../telemetry/http-spans.ts';
 import { asObject, type JsonObject, parseJson } from '../untrusted/bounded-json.ts';
 
 /** Answers of the partner API are small; lists of policies too. */
@@ -125,7 +126,7 @@ export async function callIntune(
   path: string,
   body?: unknown,
 ): Promise<IntuneAnswer | IntuneError> {
-  const response = await call.send({
+  const request: OutboundRequest = {
     method,
     url: `${call.service}/${path}?api-version=${encodeURIComponent(call.apiVersion)}`,
     headers: {
@@ -140,7 +141,8 @@ export async function callIntune(
     addresses: 'checked',
     sharedHost: true,
     ...(call.signal === undefined ? {} : { signal: call.signal }),
-  });
+  };
+  const response = await sendInSpan(call.send, 'intune', request, call.clientRequestId);
   if (!response.ok) return transportError(response);
   const { status, headers } = response;
   try {

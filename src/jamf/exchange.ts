@@ -5,7 +5,7 @@ import {
   type Send,
   wholeAnswerFactor,
 } from '../outbound/port.ts';
-import { inExchangeSpan } from '../telemetry/tracing.ts';
+import { inExchangeSpan } from '../telemetry/http-spans.ts';
 import type { JamfAnswer, JamfFailure } from './failure.ts';
 
 export interface ExchangeRequest {
@@ -66,8 +66,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   };
   return (request) =>
     inExchangeSpan(
-      'jamf.exchange',
-      { method: request.method, url: `${base}${request.path}` },
+      { peer: 'jamf-pro', method: request.method, url: `${base}${request.path}` },
       () => exchange(request),
       (answer) => ({ status: answer.status, ...(answer.ok ? {} : { failure: answer.failure }) }),
     );

@@ -1,7 +1,7 @@
 import type { IMetricReader, MetricProducer, PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { Counters } from '../telemetry/counters.ts';
+import { tracedCallShare } from '../telemetry/http-spans.ts';
 import { prometheusText } from '../telemetry/prometheus-text.ts';
-import { tracedCallShare } from '../telemetry/tracing.ts';
 import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
 

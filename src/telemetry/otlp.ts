@@ -25,7 +25,7 @@ const attributesOf = (attributes: Attributes) =>
 
 const resourceOf = (resource: Resource) => ({ attributes: attributesOf(resource) });
 
-function spanOf({ endMs, events, parent, startMs, status, ...span }: RecordedSpan) {
+function spanOf({ endMs, events, links, parent, startMs, status, ...span }: RecordedSpan) {
   return {
     traceId: span.traceId,
     spanId: span.spanId,
@@ -39,6 +39,11 @@ function spanOf({ endMs, events, parent, startMs, status, ...span }: RecordedSpa
     events: events.map(({ atMs, attributes, name }) => ({
       name,
       timeUnixNano: nanoseconds(atMs),
+      attributes: attributesOf(attributes),
+    })),
+    links: links.map(({ attributes = {}, context }) => ({
+      traceId: context.traceId,
+      spanId: context.spanId,
       attributes: attributesOf(attributes),
     })),
     status: { code: status.code, ...(status.message === undefined ? {} : { message: status.message }) },

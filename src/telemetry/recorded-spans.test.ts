@@ -51,13 +51,13 @@ describe('samplers', () => {
   const ids = Array.from({ length: 4_000 }, (_, at) =>
     createHash('sha256').update(String(at)).digest('hex').slice(0, 32),
   );
-  const share = (sampler: ReturnType<typeof byRatio>, name = 'jamf.webhook') =>
+  const share = (sampler: ReturnType<typeof byRatio>, name = 'computer.read') =>
     ids.filter((id) => sampler(id, name, undefined)).length / ids.length;
 
   it('follow the names of OTEL_TRACES_SAMPLER', () => {
     const decide = (name: string | undefined) => {
       const sampler = samplerOf(name, 0);
-      return [undefined, sampled, unsampled].map((of) => sampler(traceId, 'jamf.webhook', of));
+      return [undefined, sampled, unsampled].map((of) => sampler(traceId, 'computer.read', of));
     };
     expect(decide(undefined)).toEqual([true, true, false]);
     expect(decide('always_on')).toEqual([true, true, true]);
@@ -73,8 +73,9 @@ describe('samplers', () => {
     expect(share(byRatio(1))).toBe(1);
     expect(share(byRatio(0.25))).toBeCloseTo(0.25, 1);
     expect(share(samplerOf(undefined, 1))).toBe(1);
-    expect(share(samplerOf(undefined, 1), 'device.call')).toBeLessThan(0.05);
-    expect(samplerOf(undefined, 1)(traceId, 'device.call', sampled)).toBe(true);
+    const call = 'GET /t/:tenantId/devices/:deviceId/compliance';
+    expect(share(samplerOf(undefined, 1), call)).toBeLessThan(0.05);
+    expect(samplerOf(undefined, 1)(traceId, call, sampled)).toBe(true);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   type Exception,
   INVALID_SPAN_CONTEXT,
   isSpanContextValid,
+  type Link,
   type Span,
   type SpanContext,
   SpanKind,
@@ -41,6 +42,7 @@ export interface RecordedSpan {
   readonly endMs: number;
   readonly attributes: Attributes;
   readonly events: readonly SpanEvent[];
+  readonly links: readonly Link[];
   readonly status: SpanStatus;
 }
 
@@ -64,6 +66,8 @@ const randomHex = (bytes: number): string => {
 /** Text of an error is the only attribute whose length is not ours. */
 const maxTextLength = 4_096;
 const maxEvents = 16;
+/** As the SDK bounds them. */
+const maxLinks = 128;
 
 function exceptionAttributes(exception: Exception): Attributes {
   if (typeof exception === 'string') return { 'exception.message': exception.slice(0, maxTextLength) };
@@ -81,6 +85,7 @@ type Began = Pick<RecordedSpan, 'kind' | 'name' | 'parent' | 'startMs'>;
 function recordSpan(own: SpanContext, began: Began, options: SpanOptions, sink: SpanSink): Span {
   const attributes: Attributes = { ...options.attributes };
   const events: SpanEvent[] = [];
+  const links: Link[] = [...(options.links ?? [])].slice(0, maxLinks);
   let { name } = began;
   let status: SpanStatus = { code: SpanStatusCode.UNSET };
   let isOpen = true;
@@ -105,9 +110,11 @@ function recordSpan(own: SpanContext, began: Began, options: SpanOptions, sink: 
     recordException: (exception) => {
       add({ name: 'exception', atMs: Date.now(), attributes: exceptionAttributes(exception) });
     },
-    // No span of ours has links.
-    addLink: () => span,
-    addLinks: () => span,
+    addLink: (link) => span.addLinks([link]),
+    addLinks: (more) => {
+      if (isOpen) links.push(...more.slice(0, maxLinks - links.length));
+      return span;
+    },
     setStatus: (given) => {
       status = given;
       return span;
@@ -120,7 +127,7 @@ function recordSpan(own: SpanContext, began: Began, options: SpanOptions, sink: 
       if (!isOpen) return;
       isOpen = false;
       const { spanId, traceId } = own;
-      sink.add({ ...began, name, traceId, spanId, endMs: Date.now(), attributes, events, status });
+      sink.add({ ...began, name, traceId, spanId, endMs: Date.now(), attributes, events, links, status });
     },
   };
   return span;

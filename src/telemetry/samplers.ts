@@ -1,7 +1,7 @@
 /** Which traces are recorded, by the names of OTEL_TRACES_SAMPLER, for a runtime without OpenTelemetry's SDK. */
 
 import { type SpanContext, TraceFlags } from '@opentelemetry/api';
-import { callSpanName, tracedCallShare } from './tracing.ts';
+import { isCallSpanName, tracedCallShare } from './http-spans.ts';
 
 /** Says whether a span is recorded; `parent` is undefined for the first one of a trace. */
 export type Sampler = (traceId: string, name: string, parent: SpanContext | undefined) => boolean;
@@ -31,7 +31,7 @@ const shareOfCalls = byRatio(tracedCallShare);
 
 /** Device calls are recorded when their caller asks for it, and a share of the others; whatever else begins a trace always is. */
 const byDefault = asParent(
-  (traceId, name, parent) => name !== callSpanName || shareOfCalls(traceId, name, parent),
+  (traceId, name, parent) => !isCallSpanName(name) || shareOfCalls(traceId, name, parent),
 );
 
 /** `ratio`: OTEL_TRACES_SAMPLER_ARG. */

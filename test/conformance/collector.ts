@@ -12,6 +12,8 @@ export interface SentSpan {
   readonly kind: number;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly status: number;
+  /** Spans that it is linked to, by their ids. */
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
 }
 
 export interface SentPoint {
@@ -64,11 +66,12 @@ function spansIn(message: Json): SentSpan[] {
   return listed(message.resourceSpans).flatMap(({ resource, scopeSpans }) => {
     const about = attributesOf(resource.attributes);
     return listed(scopeSpans).flatMap(({ spans }) =>
-      listed(spans).map(({ attributes, kind, name, parentSpanId, spanId, status, traceId }) => ({
+      listed(spans).map(({ attributes, kind, links, name, parentSpanId, spanId, status, traceId }) => ({
         ...{ name, kind, traceId, spanId, parentSpanId },
         service: String(about['service.name']),
         attributes: attributesOf(attributes),
         status: status?.code ?? 0,
+        links: listed(links).map(({ spanId: of, traceId: trace }) => ({ traceId: trace, spanId: of })),
       })),
     );
   });

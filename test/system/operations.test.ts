@@ -270,7 +270,12 @@ describe('traces', () => {
       const traces = bodies
         .filter(({ path, body }) => path === '/v1/traces' && body.includes(id))
         .map(({ body }) => body);
-      for (const name of ['jamf.webhook', 'computer.read', 'report.due', 'report.accepted']) {
+      for (const name of [
+        'POST /jamf/:instanceId/webhooks',
+        'computer.read',
+        'report.due',
+        'report.accepted',
+      ]) {
         expect(
           traces.some((body) => body.includes(name)),
           name,

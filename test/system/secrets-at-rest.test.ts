@@ -291,7 +291,7 @@ describe('secrets at rest', () => {
     await life.computers(berlin);
     await life.calls();
     const adminKey = await life.operators();
-    await eventually(() => expect(Buffer.concat(exported).toString('latin1')).toContain('jamf.exchange'));
+    await eventually(() => expect(Buffer.concat(exported).toString('latin1')).toContain('jamf-pro'));
     const places = await dump(adminKey);
     for (const place of [
       'table instances',

@@ -30,7 +30,7 @@ import type { Tenant, TenantDirectory } from '../../store/tenants/tenant.ts';
 import type { TimelineWriter } from '../../store/timeline.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { inSpan } from '../../telemetry/tracing.ts';
+import { currentTraceparent, inStageSpan } from '../../telemetry/tracing.ts';
 import { createJobs, type Turns, turnsApart } from '../../untrusted/turns.ts';
 import { defaultInventoryVocabulary, type InventoryVocabulary } from '../reports/attributes.ts';
 import { type Backoff, backoffSeconds } from '../stage/backoff.ts';
@@ -201,11 +201,11 @@ function createRead(options: ComputerStageOptions, postpone: Postpone) {
     }
     if (fetched.ok) {
       logOddMembers(row, fetched.warnings);
-      return finish({ row, holder, instance, found: fetched });
+      return finish({ row, holder, instance, found: fetched, traceparent: currentTraceparent() });
     }
     if (fetched.gone) {
       if (row.notFoundForMs !== null && row.notFoundForMs >= goneAfterMs)
-        return finish({ row, holder, instance, found: undefined });
+        return finish({ row, holder, instance, found: undefined, traceparent: currentTraceparent() });
       const error = 'not-found: the instance does not know the computer (yet, or any more)';
       return postpone(row, holder, { seconds: notFoundRetrySeconds, error, notFound: true });
     }
@@ -258,7 +258,7 @@ export function computerStage(options: ComputerStageOptions): Stage<DueComputer>
     }
     const attributes = { 'espalier.tenant': tenantId, 'espalier.instance': instanceId };
     // A computer that is put off above is not read, so it has no span.
-    return inSpan('computer.read', attributes, row.traceparent, () =>
+    return inStageSpan('computer.read', attributes, [row.traceparent], () =>
       read(row, holder, instance, tenant.mode),
     );
   };

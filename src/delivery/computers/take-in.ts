@@ -29,6 +29,8 @@ export interface ReadComputer {
   readonly instance: Instance;
   /** Undefined: the computer is gone. */
   readonly found: Found | undefined;
+  /** Of the read, which is linked to what caused it: reads of several computers are taken in together. */
+  readonly traceparent: string | null;
 }
 
 const reportedShape = pick(reports, 'deviceId', 'content', 'instanceId');
@@ -107,12 +109,12 @@ function sortOut(
   for (const { before, changed, deviceId, route } of outcomes) {
     const read = route && reads.get(`${route.instanceId}/${route.jamfComputerId}`);
     if (read?.found) {
-      const { found, instance, row } = read;
+      const { found, instance, row, traceparent } = read;
       const content = contentFor(deviceId, found, instance.compliance, vocabulary);
       if (!content || content.verdict === 'unknown') verdictMissing.add(row);
       if (!content) continue;
       const { instanceId } = row;
-      reports.push({ read, report: { deviceId, instanceId, content, traceparent: row.traceparent } });
+      reports.push({ read, report: { deviceId, instanceId, content, traceparent } });
     } else if ((!route && before) || read) {
       retracted.push(deviceId);
     } else if (changed && route) {

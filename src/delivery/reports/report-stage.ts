@@ -4,7 +4,7 @@ import { sendFor } from '../../outbound/port.ts';
 import { createKeyedSemaphore } from '../../semaphore.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
-import { inSpan } from '../../telemetry/tracing.ts';
+import { inStageSpan, noteOnSpan } from '../../telemetry/tracing.ts';
 import type { Stage } from '../stage/run-stage.ts';
 import { contentOf } from './message.ts';
 import { tellable } from './report.ts';
@@ -64,7 +64,21 @@ const settlementOfHold =
     attempts,
   });
 
-export function reportStage(options: ReportStageOptions): Stage<DueReport> {
+/** The same store; what a turn came to stands on its span. */
+const notingOutcomes = (store: ReportStageOptions['store']): ReportStageOptions['store'] => ({
+  ...store,
+  settle: (settled) => {
+    const { found, row } = settled[0] ?? {};
+    noteOnSpan({
+      'espalier.state.after': found?.state ?? row?.state,
+      'espalier.reason': found?.reason ?? undefined,
+    });
+    return store.settle(settled);
+  },
+});
+
+export function reportStage(given: ReportStageOptions): Stage<DueReport> {
+  const options = { ...given, store: notingOutcomes(given.store) };
   const { circuits, clouds, log, now, store, tenants } = options;
   const mayProbe = createProbes(options);
   const partial = createPartialMessages(options.elapsedMs);
@@ -134,10 +148,15 @@ export function reportStage(options: ReportStageOptions): Stage<DueReport> {
     },
     work: (rows, holder) => {
       const [first] = rows as readonly [DueReport];
-      return inSpan(
+      return inStageSpan(
         `report.${first.state}`,
-        { 'espalier.tenant': first.tenantId, 'espalier.state': first.state, 'espalier.devices': rows.length },
-        first.traceparent,
+        {
+          'espalier.tenant': first.tenantId,
+          'espalier.state': first.state,
+          'espalier.devices': rows.length,
+          'messaging.message.id': first.messageId ?? undefined,
+        },
+        rows.map(({ traceparent }) => traceparent),
         () => work(rows, holder),
       );
     },

@@ -3,6 +3,7 @@ import { massChangeRecheckSeconds } from '../../limits.ts';
 import type { MassChange, WorseReport } from '../../store/reports/brake.ts';
 import type { DueReport, Settlement } from '../../store/reports/report-row.ts';
 import type { Tenant } from '../../store/tenants/tenant.ts';
+import { noteOnSpan } from '../../telemetry/tracing.ts';
 import { contentOf, messageAgain, newMessage, type ReportedDevice, type StoredMessage } from './message.ts';
 import { fitsMode, tellable } from './report.ts';
 import type { ReportStageOptions } from './report-options.ts';
@@ -33,6 +34,7 @@ async function sendMessage(
   if (closedForMs !== undefined) {
     return settleEach(message.rows, holder, options, settlementOfClosed(closedForMs));
   }
+  noteOnSpan({ 'messaging.message.id': message.messageId });
   const call = () => ({
     send,
     service: access.deviceService,

@@ -4,10 +4,17 @@ import type { AnswerObserver } from '../../forwarding/shadow/shadow.ts';
 import type { ReadyCall } from '../../gateway/device-call.ts';
 import { requestIdOf } from '../../gateway/request-id.ts';
 import type { UpstreamExchange, UpstreamHandler } from '../../outbound/upstream.ts';
-import type { CallSpan } from '../../telemetry/tracing.ts';
+import { problemKinds } from '../../problems.ts';
+import type { CallSpan } from '../../telemetry/http-spans.ts';
 import type { InstanceLines } from './lines.ts';
 import type { LaneRequest } from './reader.ts';
 import type { LaneServices } from './services.ts';
+
+/** What the caller is answered with; undefined: he did not wait for it. */
+function statusOfOutcome(outcome: string): number | undefined {
+  if (/^\d{3}$/.test(outcome)) return Number(outcome);
+  return (problemKinds as Readonly<Record<string, { readonly status: number }>>)[outcome]?.status;
+}
 
 /** One request in the lane: its exchange with the instance, and what is counted, traced and compared of it. */
 export class LaneCall {
@@ -33,15 +40,15 @@ export class LaneCall {
     this.#ready = ready;
     const services = this.#services;
     const { request } = this;
-    this.#span = services.traced(request, instance);
     this.#observer = services.observe(request, instance);
-    const { method, path } = instanceRequest(request.call, target.jamfComputerId, inventoryVersion);
+    const asked = instanceRequest(request.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
+    this.#span = services.traced(request, instance, upstreamTarget, asked);
     this.#exchange = services.upstream(
       {
         target: upstreamTarget,
-        method,
-        path: upstreamTarget.basePath + path,
+        method: asked.method,
+        path: upstreamTarget.basePath + asked.path,
         headerLines: linesOf(request, instanceToken, this.requestId, this.#span),
         body: undefined,
       },
@@ -96,7 +103,7 @@ export class LaneCall {
       this.#ready = undefined;
     }
     this.#exchange = undefined;
-    this.#span?.end(outcome);
+    this.#span?.end(outcome, statusOfOutcome(outcome));
     this.#span = undefined;
     this.#observer?.drop();
     this.#observer = undefined;

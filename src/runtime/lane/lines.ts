@@ -1,5 +1,5 @@
 import { type HeaderOf, linesAfterRequestId, linesBeforeRequestId } from '../../forwarding/headers.ts';
-import type { CallSpan } from '../../telemetry/tracing.ts';
+import type { CallSpan } from '../../telemetry/http-spans.ts';
 import type { LaneRequest } from './reader.ts';
 
 /** Header lines for instances, of the calls of one connection: those of a caller that repeats itself are kept. */

@@ -1,3 +1,4 @@
+import { SpanKind } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Instance } from '../../store/instances/instance.ts';
@@ -28,12 +29,16 @@ const request: LaneRequest = {
   repeats: undefined,
 };
 const instance = { instanceId: 'eeeeeeee-1111-4222-8333-ffffffffffff' } as Instance;
-const tracedWith = (traceShare: number) =>
-  createLaneServices({
+const target = { origin: 'https://jamf.example.test:8443', basePath: '/jamf', caCertificate: undefined };
+const tracedWith = (traceShare: number) => {
+  const { traced } = createLaneServices({
     traceShare,
     log: createLog({ level: 'error', format: 'json', write: () => undefined }),
     metrics: createMetrics(),
-  } as LaneParts).traced;
+  } as LaneParts);
+  return (of: LaneRequest) =>
+    traced(of, instance, target, { method: 'GET', path: '/api/v1/one?query=secret' });
+};
 
 describe('spans of the fast lane', () => {
   const ended: unknown[] = [];
@@ -54,15 +59,32 @@ describe('spans of the fast lane', () => {
 
   test('a sampled caller gets one that continues its trace, and the instance is informed of it', () => {
     const traced = tracedWith(1e-12);
-    const span = traced({ ...request, traceparent: `00-${traceId}-${parentId}-01` }, instance);
+    const span = traced({ ...request, traceparent: `00-${traceId}-${parentId}-01` });
     expect(span?.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
     expect(span?.traceparent).not.toContain(parentId);
-    span?.end('200');
+    span?.end('200', 200);
     expect(ended).toMatchObject([
       {
-        name: 'device.call',
+        name: 'GET',
+        kind: SpanKind.CLIENT,
+        attributes: {
+          'http.request.method': 'GET',
+          'http.response.status_code': 200,
+          'server.address': 'jamf.example.test',
+          'server.port': 8443,
+          'service.peer.name': 'jamf-pro',
+          'url.full': 'https://jamf.example.test:8443/jamf/api/v1/one',
+        },
+      },
+      {
+        name: 'GET /t/:tenantId/devices/:deviceId/compliance',
+        kind: SpanKind.SERVER,
         parentSpanContext: { spanId: parentId },
         attributes: {
+          'http.request.method': 'GET',
+          'http.route': '/t/:tenantId/devices/:deviceId/compliance',
+          'http.response.status_code': 200,
+          'url.path': `/t/${request.tenantId}/devices/${request.deviceId}/compliance`,
           'espalier.tenant': request.tenantId,
           'espalier.instance': instance.instanceId,
           'espalier.call': 'compliance',
@@ -74,11 +96,11 @@ describe('spans of the fast lane', () => {
 
   test('others get one by their share, and none when nothing is exported', () => {
     const unsampled = { ...request, traceparent: `00-${traceId}-${parentId}-00` };
-    expect(tracedWith(1)(request, instance)).toBeDefined();
-    expect(tracedWith(1)(unsampled, instance)).toBeDefined();
-    expect(tracedWith(1e-12)(request, instance)).toBeUndefined();
-    expect(tracedWith(1e-12)(unsampled, instance)).toBeUndefined();
+    expect(tracedWith(1)(request)).toBeDefined();
+    expect(tracedWith(1)(unsampled)).toBeDefined();
+    expect(tracedWith(1e-12)(request)).toBeUndefined();
+    expect(tracedWith(1e-12)(unsampled)).toBeUndefined();
     const sampled = { ...request, traceparent: `00-${traceId}-${parentId}-01` };
-    expect(tracedWith(0)(sampled, instance)).toBeUndefined();
+    expect(tracedWith(0)(sampled)).toBeUndefined();
   });
 });

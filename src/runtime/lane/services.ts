@@ -1,15 +1,17 @@
 /** Services that the fast lane shares with Node's streams, and its reports of what it did. */
 
 import type { Duplex } from 'node:stream';
+import type { InstanceRequest } from '../../forwarding/calls.ts';
 import type { AnswerObserver, Shadow } from '../../forwarding/shadow/shadow.ts';
 import type { DeviceCalls } from '../../gateway/device-call.ts';
 import type { Pressure } from '../../gateway/pressure.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
 import type { Instance } from '../../store/instances/instance.ts';
+import { type CallSpan, startCallSpan } from '../../telemetry/http-spans.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { type CallSpan, callSpanName, isSampled, startCallSpan } from '../../telemetry/tracing.ts';
+import { isSampled } from '../../telemetry/tracing.ts';
 import type { CallerOf } from '../node-caller.ts';
 import type { Activity } from '../node-connections.ts';
 import type { RefusalTurns } from '../node-refusal-turns.ts';
@@ -24,7 +26,12 @@ export interface LaneServices {
   readonly upstream: Upstream;
   readonly targetOf: (instance: Instance) => UpstreamTarget;
   /** A span for the share of calls that are traced. */
-  readonly traced: (request: LaneRequest, instance: Instance) => CallSpan | undefined;
+  readonly traced: (
+    request: LaneRequest,
+    instance: Instance,
+    target: UpstreamTarget,
+    asked: InstanceRequest,
+  ) => CallSpan | undefined;
   /** Once for each answered request. */
   readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
   /** Observes the answer, where a move compares it with another instance's. */
@@ -75,14 +82,19 @@ export function createLaneServices(parts: LaneParts): LaneServices {
   return {
     ...{ calls, callerOf, pressure, refusals, sockets, upstream },
     targetOf,
-    traced: ({ call, tenantId, traceparent }, { instanceId }) => {
+    traced: ({ call, deviceId, method, tenantId, traceparent }, { instanceId }, target, asked) => {
       if (traceShare === 0 || !(isSampled(traceparent) || Math.random() < traceShare)) return undefined;
       const attributes = {
         'espalier.tenant': tenantId,
         'espalier.instance': instanceId,
         'espalier.call': call,
       };
-      return startCallSpan(callSpanName, attributes, traceparent);
+      const path = `/t/${tenantId}/devices/${deviceId}/${call}`;
+      const { basePath, origin } = target;
+      return startCallSpan(
+        { method, route: routes[call], path, traceparent, attributes },
+        { method: asked.method, url: origin + basePath + asked.path },
+      );
     },
     observe: ({ call, deviceId }, { instanceId, tenantId }) =>
       shadow.observe({ call, deviceId, instanceId, tenantId }),
