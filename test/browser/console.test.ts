@@ -24,7 +24,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
-    await all?.scene.close();
+    await all?.close();
   });
 
   const signIn = (page: Page, shown = all.key): Promise<void> => signInByKey(page, origin, shown);

@@ -22,7 +22,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('people 
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
-    await all?.scene.close();
+    await all?.close();
   });
 
   describe('a viewer', () => {
@@ -112,7 +112,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('people 
           for (const secret of secrets) if (text.includes(secret)) told.push(`${path} tells ${secret}`);
         };
         for (const { path } of pages) {
-          const isTheirs = /:(tenantId|approvalId)/.test(path);
+          const isTheirs = /:(tenantId|approvalId|targetId)/.test(path);
           await look(all.pathOf(path), isTheirs ? 404 : undefined);
         }
         for (const q of ['Contoso', 'berlin', serialNumber, deviceId, deviceName, userId, all.contoso]) {

@@ -20,7 +20,7 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('without
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
-    await all?.scene.close();
+    await all?.close();
   });
 
   const walk = (work: (page: Page) => Promise<void>): Promise<void> =>
@@ -152,6 +152,18 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('without
       await told(page, 'You refused it.');
       await press(page, 'Release: it is right');
       await told(page, 'You released it.');
+    },
+    '/alerts': async (page) => {
+      await page.fill('[name=name]', 'a program');
+      await page.fill('[name=url]', `${all.receiver.url}/program`);
+      await press(page, 'Add the target');
+      expect(await page.locator('code.secret').innerText()).toMatch(/^whsec_/);
+    },
+    '/alerts/:targetId': async (page) => {
+      await press(page, 'Send a test');
+      await told(page, 'The test arrived.');
+      await press(page, 'Disable');
+      await told(page, 'The target is told nothing until it is enabled.');
     },
     '/approvals/:approvalId': async (page) => {
       await press(page, 'Take it back');

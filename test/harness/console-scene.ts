@@ -1,5 +1,6 @@
 import { pages } from '../../src/console/pages/all.ts';
 import type { DeviceTruth } from '../../src/simulator/fleet.ts';
+import { type AlertReceiver, startAlertReceiver } from './alert-receiver.ts';
 import { newKey } from './console.ts';
 import { addHold } from './due-rows.ts';
 import { operatorsTenant } from './entra-operator.ts';
@@ -16,6 +17,8 @@ export interface ConsoleScene {
   readonly paris: AddedInstance;
   /** A device of Contoso whose report Entra shows. */
   readonly device: DeviceTruth;
+  /** Takes the alerts of Contoso. */
+  readonly receiver: AlertReceiver;
   /** An admin's key for all tenants. */
   readonly key: string;
   readonly api: Scene['api'];
@@ -23,6 +26,7 @@ export interface ConsoleScene {
   paths(): string[];
   /** Of one page, by its path in `pages/all.ts`. */
   pathOf(path: string): string;
+  close(): Promise<void>;
 }
 
 async function reportOne(scene: Scene, api: Scene['api'], berlin: AddedInstance): Promise<DeviceTruth> {
@@ -73,6 +77,8 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
   const device = await reportOne(scene, api, berlin);
   // The Entra tenants of operators are listed within the first minute otherwise.
   await api('PUT', `/operators/${operatorsTenant}`, { tenants: null });
+  const receiver = await startAlertReceiver(scene.world.authority);
+  const target = { name: 'on call', url: `${receiver.url}/alerts`, tenants: [contoso] };
   const move = { from: berlin.id, to: paris.id, shadow: false, unclaimed: true };
   const known: Readonly<Record<string, string>> = {
     tenantId: contoso,
@@ -82,6 +88,7 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
     keyId,
     operatorId: operatorsTenant,
     moveId: (await api('POST', `/tenants/${contoso}/moves`, move)).json.id,
+    targetId: (await api('POST', '/alerts/targets', target)).json.id,
     holdId: await addHold(scene.database.sql, contoso),
     approvalId: await askApproval(scene, api, contoso, berlin.id),
   };
@@ -92,5 +99,9 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
       return id;
     });
   const paths = (): string[] => pages.map(({ path }) => pathOf(path));
-  return { scene, contoso, fabrikam, berlin, paris, device, key, api, paths, pathOf };
+  const close = async (): Promise<void> => {
+    await scene.close();
+    await receiver.close();
+  };
+  return { scene, contoso, fabrikam, berlin, paris, device, receiver, key, api, paths, pathOf, close };
 }
