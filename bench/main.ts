@@ -64,7 +64,8 @@ const usage = `npm run bench [-- name…] [options]
   --outage refuses|silent   what Intune does while it is out of order
   --seconds N       length of a round of forward-peers, noisy-neighbour, console and workers, of shedding, and for each of hostile-bodies
   --only PATTERN    noises of noisy-neighbour whose name matches
-  --latency, --tls, --internals  what forward-peers looks at instead of the table
+  --tls, --front, --latency, --internals  what forward-peers looks at instead of both tables: calls with TLS on both sides and
+                    new connections; what TLS on the front costs; added latency; Node's internals
   --minutes N       time limit of each benchmark
   --json            every round and the machine, as JSON`;
 
@@ -104,6 +105,7 @@ function readArguments(args: readonly string[]): Wanted | undefined {
         json: { type: 'boolean' },
         latency: { type: 'boolean' },
         tls: { type: 'boolean' },
+        front: { type: 'boolean' },
         internals: { type: 'boolean' },
         ...{
           rounds: text,
@@ -122,7 +124,9 @@ function readArguments(args: readonly string[]): Wanted | undefined {
       return Number(value);
     };
     const { outage } = values;
-    const [mode, ...moreModes] = (['latency', 'tls', 'internals'] as const).filter((name) => values[name]);
+    const [mode, ...moreModes] = (['latency', 'tls', 'front', 'internals'] as const).filter(
+      (name) => values[name],
+    );
     if (moreModes.length > 0) return undefined;
     if (outage !== undefined && outage !== 'refuses' && outage !== 'silent') return undefined;
     if (positionals.some((name) => !Object.hasOwn(benchmarks, name))) return undefined;

@@ -14,7 +14,7 @@ export interface RunOptions {
   /** Regular expression for the names of the noises that `noisy-neighbour` plays; default: all. */
   readonly only?: string | undefined;
   /** What `forward-peers` looks at; default: the table of all peers. */
-  readonly mode?: 'latency' | 'tls' | 'internals' | undefined;
+  readonly mode?: 'latency' | 'tls' | 'front' | 'internals' | undefined;
 }
 
 export interface Run {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freePort } from '../../test/harness/ports.ts';
 import { startGateway } from '../gateway.ts';
 import type { FastifyPlan } from './fastify-plan.ts';
-import type { PeerScene } from './scene.ts';
+import { type PeerScene, plainComputer } from './scene.ts';
 import { gatewayCore, startServer } from './server.ts';
 import { besides, fillTemplate } from './template.ts';
 
@@ -32,33 +32,35 @@ export const names = {
   cachedTls: 'HAProxy, cached tokens, TLS',
   verify: 'HAProxy, jwt_verify',
   plain: 'nginx, plain proxy',
+  plainTls: 'nginx, TLS proxy',
+  relay: 'bare TLS relay on Node',
   fastify: '@fastify/http-proxy',
 } as const;
 
 /** A map of a million lines takes HAProxy some seconds, and a Map as many. */
-const startTimeoutMs = 60_000;
-/** Computer whose answer the plain proxy passes on. */
-export const plainComputer = { instance: 0, computerId: 1_000_000 } as const;
+export const startTimeoutMs = 60_000;
 
 interface Certificate {
   readonly ca: string;
   readonly certFile: string;
   readonly keyFile: string;
+  readonly keyPem: string;
+  readonly certificatePem: string;
   /** Both in one file. */
   readonly pairFile: string;
 }
 
-async function certificateOf({ dir, world }: PeerScene): Promise<Certificate> {
+export async function certificateOf({ dir, world }: Pick<PeerScene, 'dir' | 'world'>): Promise<Certificate> {
   const { certificatePem, keyPem } = await world.authority.issue(['localhost', '127.0.0.1']);
   const files = { certFile: join(dir, 'front.crt'), keyFile: join(dir, 'front.key') };
   const pairFile = join(dir, 'front.pem');
   writeFileSync(files.certFile, certificatePem);
   writeFileSync(files.keyFile, keyPem, { mode: 0o600 });
   writeFileSync(pairFile, `${certificatePem}\n${keyPem}`, { mode: 0o600 });
-  return { ...files, pairFile, ca: world.authority.certificatePem };
+  return { ...files, certificatePem, keyPem, pairFile, ca: world.authority.certificatePem };
 }
 
-const espalier =
+export const espalier =
   (secure: boolean, isPublic = false): Start =>
   async (stack, scene) => {
     const certificate = secure ? await certificateOf(scene) : undefined;
@@ -81,18 +83,25 @@ const espalier =
   };
 
 /** A backend for each instance, with its token. */
-const haproxyBackends = ({ instances }: PeerScene): string =>
-  instances
+function haproxyBackends({ dir, instances, instancesCa }: PeerScene): string {
+  const caFile = join(dir, 'instances-ca.pem');
+  if (instancesCa !== undefined) writeFileSync(caFile, instancesCa);
+  const tls =
+    instancesCa === undefined
+      ? ''
+      : ` ssl verify required ca-file ${caFile} sni str(localhost) verifyhost localhost`;
+  return instances
     .map(
       ({ port, token }, index) => `backend i${index}
   http-request set-path /api/v1/conditional-access/device-compliance-information/computer/%[var(txn.route),field(2,:)]
   http-request set-header authorization "Bearer ${token}"
-  server jamf 127.0.0.1:${port}
+  server jamf 127.0.0.1:${port}${tls}
 `,
     )
     .join('\n');
+}
 
-const haproxy =
+export const haproxy =
   (kind: 'cached' | 'verify', { bare = false, secure = false } = {}): Start =>
   async (stack, scene) => {
     const certificate = secure ? await certificateOf(scene) : undefined;
@@ -157,7 +166,7 @@ export const table: readonly Start[] = [
   fastify,
 ];
 
-/** What TLS on the front costs. */
+/** What TLS on the front alone costs. */
 export const withTls: readonly Start[] = [
   espalier(false),
   espalier(true),

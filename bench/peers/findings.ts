@@ -7,11 +7,11 @@ import type { Machine } from './tools.ts';
 
 /** The contest for people, and whether the bounds of docs/performance.md hold. */
 
-const ratio = (value: number): string => value.toFixed(2);
+export const ratio = (value: number): string => value.toFixed(2);
 const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
 
-function table(courses: readonly Course[]): string[] {
-  const headings = ['', 'requests/s', 'rounds', 'µs CPU each', 'per core', 'p50 ms', 'p99 ms', 'processors'];
+export function table(courses: readonly Course[], unit = 'requests'): string[] {
+  const headings = ['', `${unit}/s`, 'rounds', 'µs CPU each', 'per core', 'p50 ms', 'p99 ms', 'processors'];
   const row = (course: Course): string[] => {
     const rates = course.rounds.map(({ requestsPerSecond }) => requestsPerSecond);
     return [
@@ -37,7 +37,7 @@ interface Beside {
   readonly p99: Ratio;
 }
 
-const beside = (course: Course, reference: Course): Beside => ({
+export const beside = (course: Course, reference: Course): Beside => ({
   name: course.name,
   reference: reference.name,
   perProcessor: pairedRatio(reference, course, ({ cpuMicros }) => cpuMicros),
@@ -45,7 +45,7 @@ const beside = (course: Course, reference: Course): Beside => ({
   p99: pairedRatio(course, reference, ({ p99Ms }) => p99Ms),
 });
 
-function ratioTable(reference: Course, courses: readonly Course[]): string[] {
+export function ratioTable(reference: Course, courses: readonly Course[]): string[] {
   const headings = [`beside ${reference.name}`, 'per CPU', 'rounds', 'requests/s', 'p99'];
   const rows = courses
     .filter((course) => course !== reference)
@@ -58,7 +58,7 @@ function ratioTable(reference: Course, courses: readonly Course[]): string[] {
   return columns([headings, ...rows]);
 }
 
-interface Line {
+export interface Line {
   readonly says: string;
   readonly value: number;
   readonly holds: boolean;
@@ -84,7 +84,7 @@ function linesOfIssue(espalier: Course, cached: Course, verify: Course): Line[] 
   ];
 }
 
-const lineText = ({ holds, says, value }: Line): string =>
+export const lineText = ({ holds, says, value }: Line): string =>
   `${holds ? 'holds ' : 'missed'}  ${says}: ${ratio(value)}`;
 
 export const machineLines = ({ memoryGigabytes, system, versions }: Machine): string[] => [
@@ -95,7 +95,7 @@ export const machineLines = ({ memoryGigabytes, system, versions }: Machine): st
 ];
 
 /** What would make the gateway's figures those of its database. */
-const lookUpLines = (courses: readonly Course[]): string[] =>
+export const lookUpLines = (courses: readonly Course[]): string[] =>
   courses.flatMap(({ lookUps, name }) =>
     lookUps === undefined
       ? []
@@ -104,7 +104,7 @@ const lookUpLines = (courses: readonly Course[]): string[] =>
         ],
   );
 
-const courseNamed = (courses: readonly Course[], name: string): Course => {
+export const courseNamed = (courses: readonly Course[], name: string): Course => {
   const found = courses.find((course) => course.name === name);
   if (found === undefined) throw new RangeError(`${name} was not measured`);
   return found;
@@ -145,7 +145,8 @@ export function tableFinding(courses: readonly Course[], circumstances: Circumst
 
 const tlsBound = 0.25;
 
-export function tlsFinding(courses: readonly Course[], circumstances: Circumstances): Finding {
+/** What TLS on the front costs, with none to the instances. */
+export function frontFinding(courses: readonly Course[], circumstances: Circumstances): Finding {
   const { command, machine, proof, title } = circumstances;
   const costs = [
     [names.espalier, names.espalierTls],

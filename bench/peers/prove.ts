@@ -1,7 +1,7 @@
 import { openConnection } from '../connection.ts';
-import { type Contestant, plainComputer } from './contestants.ts';
+import type { Contestant } from './contestants.ts';
 import { type Device, deviceOf } from './devices.ts';
-import { answerBytes, answerOf, devicePath, type PeerScene } from './scene.ts';
+import { answerBytes, answerOf, devicePath, type PeerScene, plainComputer } from './scene.ts';
 
 /**
  * Each peer does the work before it is measured: what is asked for is answered by the right instance for the right
@@ -90,11 +90,11 @@ async function proveRefusals(contestant: Contestant, scene: PeerScene): Promise<
 }
 
 /** That the upstream is strict: without it nothing above would say which token arrived. */
-export async function proveUpstream({ instances }: PeerScene): Promise<void> {
+export async function proveUpstream({ instances, instancesCa }: PeerScene): Promise<void> {
   const path = `/api/v1/conditional-access/device-compliance-information/computer/${deviceOf(0).computerId}`;
   for (const { origin } of instances) {
     for (const other of instances) {
-      const connection = await openConnection(origin);
+      const connection = await openConnection(origin, instancesCa);
       const head = `authorization: Bearer ${other.token}\r\n`;
       const { status } = await connection.exchange({ method: 'GET', path, body: null, head });
       connection.close();

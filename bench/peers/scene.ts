@@ -41,6 +41,10 @@ export interface CallerTokens {
 }
 
 export interface PeerScene {
+  /** PEM of the authority of the instances' certificate; undefined: they speak without TLS. */
+  readonly instancesCa: string | undefined;
+  /** Answers every call as it answers the one of `plainComputer`, for what passes bytes on as they are. */
+  readonly any: { readonly port: number };
   readonly dir: string;
   readonly world: World;
   readonly database: Database;
@@ -71,10 +75,26 @@ export const answerOf = (computer: string, instance: number, computerCharacters:
 export const devicePath = (tenantId: string, deviceId: string): string =>
   `/t/${tenantId}/devices/${deviceId}/compliance`;
 
+/** Whose answer those bring that look nothing up. */
+export const plainComputer = { instance: 0, computerId: 1_000_000 } as const;
+
+interface UpstreamFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+const listenLines = (port: number, files: UpstreamFiles | undefined): string =>
+  files === undefined
+    ? `listen 127.0.0.1:${port} backlog=1024;`
+    : `listen 127.0.0.1:${port} backlog=1024 ssl;
+    ssl_certificate ${files.certFile};
+    ssl_certificate_key ${files.keyFile};
+    ssl_protocols TLSv1.2 TLSv1.3;`;
+
 /** One server block of the upstream's configuration. */
-function serverBlock({ port, token }: UpstreamInstance, index: number): string {
-  return `  server {
-    listen 127.0.0.1:${port} backlog=1024;
+const serverBlock = ({ port, token }: UpstreamInstance, index: number, files?: UpstreamFiles): string =>
+  `  server {
+    ${listenLines(port, files)}
     location ~ "^/api/v1/conditional-access/device-compliance-information/computer/([0-9]{7})$" {
       if ($http_authorization != "Bearer ${token}") { return 401; }
       return 200 '${answerOf('$1', index, 7)}';
@@ -82,27 +102,63 @@ function serverBlock({ port, token }: UpstreamInstance, index: number): string {
     location = /api/v1/oauth/token {
       return 200 '{"access_token":"${token}","token_type":"Bearer","expires_in":86400}';
     }
-    location = /v1/traces { return 200; }
-    location = /v1/metrics { return 200; }
     location / { return 404; }
   }
 `;
+
+/** What traces are sent to. */
+const collectorBlock = (port: number): string => `  server {
+    listen 127.0.0.1:${port};
+    location / { return 200; }
+  }
+`;
+
+const anyBlock = (port: number, files?: UpstreamFiles): string => `  server {
+    ${listenLines(port, files)}
+    location / { return 200 '${answerOf(String(plainComputer.computerId), plainComputer.instance, 7)}'; }
+  }
+`;
+
+interface UpstreamPorts {
+  readonly instances: readonly UpstreamInstance[];
+  readonly any: { readonly port: number };
+  readonly collector: string;
 }
 
-async function startUpstream(stack: AsyncDisposableStack, dir: string): Promise<UpstreamInstance[]> {
+async function startUpstream(
+  stack: AsyncDisposableStack,
+  dir: string,
+  certificate: { readonly certificatePem: string; readonly keyPem: string } | undefined,
+): Promise<UpstreamPorts> {
   const instances: UpstreamInstance[] = [];
+  const origin = certificate === undefined ? 'http://127.0.0.1' : 'https://localhost';
   for (let index = 0; index < instanceCount; index += 1) {
     const port = await freePort();
-    instances.push({ port, origin: `http://127.0.0.1:${port}`, token: `i${index}.${crypto.randomUUID()}` });
+    instances.push({ port, origin: `${origin}:${port}`, token: `i${index}.${crypto.randomUUID()}` });
+  }
+  const any = { port: await freePort() };
+  const collectorPort = await freePort();
+  const files = certificate && {
+    certFile: join(dir, 'instances.crt'),
+    keyFile: join(dir, 'instances.key'),
+  };
+  if (files) {
+    writeFileSync(files.certFile, certificate.certificatePem);
+    writeFileSync(files.keyFile, certificate.keyPem, { mode: 0o600 });
   }
   const file = join(dir, 'upstream.conf');
-  fillTemplate('nginx-upstream.conf', file, { dir, servers: instances.map(serverBlock).join('') });
+  const servers = [
+    ...instances.map((instance, index) => serverBlock(instance, index, files)),
+    anyBlock(any.port, files),
+    collectorBlock(collectorPort),
+  ];
+  fillTemplate('nginx-upstream.conf', file, { dir, servers: servers.join('') });
   const args = ['-c', file];
   const port = instances[0]!.port;
   await startServer(stack, {
     ...{ name: 'the upstream (nginx)', core: loadCore, command: 'nginx', args, port, startTimeoutMs: 5_000 },
   });
-  return instances;
+  return { instances, any, collector: `http://127.0.0.1:${collectorPort}` };
 }
 
 /** The payload of a token, to make others like it. */
@@ -169,19 +225,25 @@ function environmentIn(dir: string, world: World, databaseUrl: string, upstream:
   };
 }
 
-export async function startPeerScene(stack: AsyncDisposableStack, devices: number): Promise<PeerScene> {
+/** `isSecure`: the instances speak TLS. */
+export async function startPeerScene(
+  stack: AsyncDisposableStack,
+  devices: number,
+  isSecure = false,
+): Promise<PeerScene> {
   if (devices > maxDevices) throw new RangeError(`at most ${maxDevices} devices`);
   stayOn(stack, loadCore);
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const instances = await startUpstream(stack, dir);
-  const database = await startDatabase(stack, dir);
   const world = await createWorld({
     clouds: ['public'],
     tenants: [{ displayName: 'Bench', instances: [] }],
     publicUrl: 'https://localhost:8443',
   });
   stack.defer(() => world.close());
+  const certificate = isSecure ? await world.authority.issue(['localhost', '127.0.0.1']) : undefined;
+  const { any, collector, instances } = await startUpstream(stack, dir, certificate);
+  const database = await startDatabase(stack, dir);
   const tenantId = world.tenants[0]!.tenantId;
   await migrateDatabase(database.url);
   await seedTenant(
@@ -195,9 +257,10 @@ export async function startPeerScene(stack: AsyncDisposableStack, devices: numbe
   const called = sampleOf(devices, calledDevices);
   const tokens = await makeTokens(world, tenantId);
   return {
-    ...{ dir, world, database, tenantId, instances, devices, called, routesFile, tokens },
+    ...{ any, dir, world, database, tenantId, instances, devices, called, routesFile, tokens },
+    instancesCa: isSecure ? world.authority.certificatePem : undefined,
     load: writeLoadFiles(dir, tenantId, tokens.good, called),
     trust: trustOf(world, tokens.good),
-    environment: environmentIn(dir, world, database.url, instances[0]!.origin),
+    environment: environmentIn(dir, world, database.url, collector),
   };
 }
