@@ -69,7 +69,7 @@ const kindNamesOf = ({ kinds }: Target): string =>
 const kindBoxes = html`<fieldset><legend>Hears of; none chosen: everything</legend>
   ${Object.entries(attentionNames).map(
     ([kind, name]) =>
-      html`<label class="check"><input type="checkbox" name="kinds" value="${kind}" /> ${name}</label>`,
+      html`<label class="inline"><input type="checkbox" name="kinds" value="${kind}" /> ${name}</label>`,
   )}</fieldset>`;
 
 const newTargetForm = (person: Person): Html =>
@@ -84,7 +84,7 @@ const newTargetForm = (person: Person): Html =>
         <label>Tenants, one id a line; empty for all of them and the gateway itself
           <textarea name="tenants" rows="3">${person.tenants === null ? '' : person.tenants.join('\n')}</textarea></label>
         ${kindBoxes}
-        <label class="check"><input type="checkbox" name="history" value="true" /> Send every entry of the history too, for a SIEM (programs only)</label>
+        <label class="inline"><input type="checkbox" name="history" value="true" /> Send every entry of the history too, for a SIEM (programs only)</label>
         ${reasonField()}
         <p><button class="main">Add the target</button></p>`,
     }),
@@ -146,7 +146,7 @@ export const alertTargets: ConsolePage = {
             {
               title: 'Target',
               cell: (row) =>
-                html`<a href="${at`/alerts/${row.id}`}">${row.name}</a><br /><code class="id">${row.address}</code>`,
+                html`<a href="${at`/alerts/${row.id}`}">${row.name}</a><br /><code>${row.address}</code>`,
             },
             { title: 'Read by', cell: formatName },
             { title: 'For', cell: ({ tenants }) => tenantsOf(tenants, tenant) },
@@ -247,7 +247,7 @@ export const alertTarget: ConsolePage = {
             ['Added', time(target.createdAt)],
             ['Id', id(target.id)],
           ]),
-          ...acts(visit, target),
+          html`<div class="actions">${acts(visit, target)}</div>`,
           html`<p><a href="${`/history?kind=alert-target&object=${target.id}`}">Its entries in the history</a></p>`,
         ]),
       ],
