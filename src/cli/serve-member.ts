@@ -2,7 +2,8 @@
 
 import { createNodeLog, type RunningGateway, startGateway } from '../runtime/node.ts';
 import { joinSupervisor } from '../runtime/node-processes/member.ts';
-import { shareOfMachine } from '../runtime/process-shares.ts';
+import { connectionsProblem, shareOfMachine } from '../runtime/process-shares.ts';
+import { settings } from '../runtime/settings.ts';
 import { readConfig } from './environment.ts';
 import { exitCodes } from './failure.ts';
 import { faultLines, type ServeOptions } from './serve-words.ts';
@@ -17,6 +18,8 @@ export async function serveAsMember(options: ServeOptions): Promise<void> {
   };
   const read = await readConfig();
   if (!read.ok) return fail(read.lines);
+  const problem = connectionsProblem(read.config.databaseConnections, channel.processes);
+  if (problem !== undefined) return fail([`${settings.databaseConnections.name} ${problem}`]);
   const config = shareOfMachine(read.config, channel.processes);
   const log = createNodeLog(config, { process: channel.number, pid: process.pid });
   const { signal } = stopping;

@@ -10,6 +10,7 @@ import { type AllowEntry, parseAllowEntry } from '../outbound/addresses.ts';
 import { minDatabaseConnections } from '../store/connection-budget.ts';
 import type { ChallengeKind } from '../store/row-types.ts';
 import { effectiveSettings } from './effective-settings.ts';
+import { connectionsProblem } from './process-shares.ts';
 import { givenValue, type ListenAddress, type Setting, type Settings, settings } from './settings.ts';
 
 /** One fault of the configuration: the variable, what is wrong with its value, and a good one. */
@@ -339,11 +340,10 @@ function checkPairs(reader: Reader, plain: Settings): void {
 /** Too few connections for so many processes would be more than are allowed. */
 function checkConnections(reader: Reader, plain: Settings): void {
   const { databaseConnections, databaseUrl, processes } = plain;
-  if (databaseUrl === undefined || databaseConnections === undefined || processes === 'auto') return;
-  const least = processes * minDatabaseConnections;
-  if (databaseConnections >= least) return;
-  const problem = `'${databaseConnections}' are too few for ${settings.processes.name}=${processes}: each process needs ${minDatabaseConnections}`;
-  reader.fault(settings.databaseConnections.name, problem, String(least));
+  if (databaseUrl === undefined || processes === 'auto') return;
+  const problem = connectionsProblem(databaseConnections, processes);
+  if (problem === undefined) return;
+  reader.fault(settings.databaseConnections.name, problem, String(processes * minDatabaseConnections));
 }
 
 /** What a balancer says counts only from one that is named. */

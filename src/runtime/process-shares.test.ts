@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from './config.ts';
-import { countProcesses, databaseConnectionsOf, shareOfMachine } from './process-shares.ts';
+import {
+  connectionsProblem,
+  countProcesses,
+  databaseConnectionsOf,
+  shareOfMachine,
+} from './process-shares.ts';
 
 const load = (environment: Record<string, string>) => loadConfig({ environment, readFile: () => '' });
 const database = {
@@ -53,11 +58,16 @@ describe('connections to the database', () => {
       faults: [
         {
           variable: 'ESPALIER_DATABASE_CONNECTIONS',
-          problem: "'35' are too few for ESPALIER_PROCESSES=3: each process needs 12",
+          problem: "'35' are too few for 3 processes (ESPALIER_PROCESSES): each needs 12",
           example: '36',
         },
       ],
     });
+  });
+
+  it('that became too few for the processes that are there are said to be', () => {
+    expect(connectionsProblem(24, 3)).toContain("'24' are too few for 3 processes");
+    expect([connectionsProblem(24, 2), connectionsProblem(undefined, 64)]).toEqual([undefined, undefined]);
   });
 
   it.each([

@@ -2,6 +2,7 @@
 
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
 import type { Config } from './config.ts';
+import { settings } from './settings.ts';
 
 /** Below this the one core that is left to a database, a balancer and the system would be missed. */
 const coresForSeveral = 4;
@@ -35,6 +36,15 @@ export const databaseConnectionsOf = (connections: number | undefined, processes
   Math.floor(
     (connections ?? Math.max(defaultDatabaseConnections, processes * minDatabaseConnections)) / processes,
   );
+
+/**
+ * Says what is wrong with a number of connections that does not suffice for so many processes. It is asked at a start, and by a
+ * process that takes the place of another one, for the number may have become smaller while that of processes stays.
+ */
+export const connectionsProblem = (connections: number | undefined, processes: number): string | undefined =>
+  databaseConnectionsOf(connections, processes) >= minDatabaseConnections
+    ? undefined
+    : `'${connections}' are too few for ${processes} processes (${settings.processes.name}): each needs ${minDatabaseConnections}`;
 
 /**
  * The configuration of one of several processes. Connections are given to the processes in turn, so equal parts are what an
