@@ -16,6 +16,7 @@ export const referenceTables: Reasons = {
   tenants: 'one row a tenant, to which the rows of all other tables refer',
   instances: perInstance,
   instance_keys: perInstance,
+  placements: 'one row for each tenant that was ever moved, read by all that takes up work',
   api_keys: operator,
   operators: operator,
   sessions: operator,

@@ -100,6 +100,10 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     row: 'an operator of Entra, and the tenants he is bound to',
     kept: 'with an assignment for good, else 90 days',
   },
+  placements: {
+    row: 'a tenant that was moved between deployments: its generation, and whether it lives here',
+    kept: 'for good: an older file of it must not bring it back',
+  },
   report_count_changes: { row: 'what one statement changed of these numbers', kept: 'two seconds' },
   report_counts: { row: 'how many reports of a tenant are in each state', kept: 'with the reports' },
   reports: {

@@ -43,6 +43,7 @@ grant select, insert, update on "moves" to :"role";
 grant select, insert, update, delete on "named_computers" to :"role";
 grant select, insert, update on "oldest_waiting" to :"role";
 grant select, insert, update, delete on "operators" to :"role";
+grant select, insert, update on "placements" to :"role";
 grant select, insert, delete on "report_count_changes" to :"role";
 grant select, insert, update, delete on "report_counts" to :"role";
 grant select, insert, update, delete on "reports" to :"role";

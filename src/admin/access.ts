@@ -4,6 +4,7 @@ import { parseGuid } from '../ids.ts';
 import { ProblemError, problem } from '../problems.ts';
 import { presentedKey } from '../secrets/keys.ts';
 import type { Sql } from '../store/database.ts';
+import { readFence } from '../store/placements.ts';
 import type { Role } from '../store/row-types.ts';
 import { readTenant, type Tenant } from '../store/tenants/tenant.ts';
 import { type AdminEnv, type AdminServices, askingPage, type Operator } from './context.ts';
@@ -19,6 +20,7 @@ import {
   type ShownSession,
   shownSession,
 } from './operators/sessions.ts';
+import { isWrite } from './writes.ts';
 
 /** Roles and tenants decide access on the admin listener (contract section 8). */
 
@@ -161,5 +163,15 @@ export async function requireTenant(
       ? await readTenant(sql, tenantId)
       : undefined;
   if (!tenant) throw unknownTenant();
+  if (isWrite(c.req.method) && !isOfMoving(c.req) && (await readFence(sql, tenant.tenantId))) {
+    throw new ProblemError(
+      problem('conflict', 'The tenant is moving to another deployment: nothing may be changed here.'),
+    );
+  }
   return tenant;
 }
+
+/** The writes of a tenant that is moving: its move, and its removal at the end (docs/cells.md). */
+const isOfMoving = ({ method, path }: { readonly method: string; readonly path: string }): boolean =>
+  /^\/api\/v1\/tenants\/[^/]+\/move-(in|out)$/.test(path) ||
+  (method === 'DELETE' && /^\/api\/v1\/tenants\/[^/]+$/.test(path));

@@ -82,6 +82,8 @@ import { addConsents } from './tenants/consents.ts';
 import { addDelivery } from './tenants/delivery.ts';
 import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
+import { addMoveIn } from './tenants/move-in.ts';
+import { addMoveOut } from './tenants/move-out.ts';
 import { addTenants } from './tenants/tenants.ts';
 import { refuseBadTextInBody, refuseBadTextInQuery } from './texts.ts';
 import { hasReadBody, streamsItsBody } from './writes.ts';
@@ -147,7 +149,7 @@ const roleFirst =
 
 const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
 
-/** An import reads its own body. Of the same path's other methods the body is bounded as everywhere. */
+/** An import, or a tenant that moves in, reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
 /** Upper bound on the field errors in one answer: a body may have a fault in each of its members. */
@@ -212,6 +214,8 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addConsents(app, services);
   addLeaving(app, services);
   addMigration(app, services);
+  addMoveOut(app, services);
+  addMoveIn(app, services);
   addInstances(app, services);
   addInstanceVerbs(app, services);
   addReconciliation(app, services);

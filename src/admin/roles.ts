@@ -17,8 +17,8 @@ const operatorWrites: readonly RegExp[] = [
 /** Everybody ends his own sessions. */
 const viewerWrites: readonly RegExp[] = [/^\/api\/v1\/sessions\//];
 
-/** These paths show who may do what, so even reading them takes an admin. */
-const adminReads: readonly RegExp[] = [/^\/api\/v1\/(keys|operators)(\/|$)/];
+/** These paths show who may do what, or all secrets of a tenant, so even reading them takes an admin. */
+const adminReads: readonly RegExp[] = [/^\/api\/v1\/(keys|operators)(\/|$)/, /\/move-out\/file$/];
 
 /** `path` as the document has it. */
 export function requiredRole(method: string, path: string): Role {

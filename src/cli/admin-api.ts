@@ -32,7 +32,11 @@ export interface AdminServer extends AdminApi {
   /** Base URL, without the path of the API. */
   readonly url: string;
   /** The body of a success as it comes. */
-  download(path: string, accept: string): Promise<IncomingMessage>;
+  download(
+    path: string,
+    accept: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<IncomingMessage>;
   /** A POST that is answered in lines: `onLine` takes each but the last, which has the result. */
   follow(path: string, onLine: (line: Row) => Promise<void>): Promise<unknown>;
   /** Sends a body as it comes and reads the JSON of the success. */
@@ -160,8 +164,8 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
         await exchangeTwice(urlOf(path), { method, headers, body: text, ca, idleMs: callIdleMs }),
       );
     },
-    download: async (path, accept) => {
-      const incoming = await stream(path, { method: 'GET', headers: { accept } });
+    download: async (path, accept, more = {}) => {
+      const incoming = await stream(path, { method: 'GET', headers: { accept, ...more } });
       if (incoming.statusCode === 200) return incoming;
       answerOf(await whole(incoming));
       throw new CommandFailure(exitCodes.error, `HTTP ${incoming.statusCode}: no Espalier answer`);
@@ -182,7 +186,12 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
       return last.result;
     },
     upload: async (path, contentType, body, more = {}) => {
-      const headers = { accept: 'application/json', 'content-type': contentType, ...more };
+      const headers = {
+        accept: 'application/json',
+        'content-type': contentType,
+        ...reasonHeader(reason),
+        ...more,
+      };
       return answerOf(await whole(await stream(path, { method: 'POST', headers, body })));
     },
   };

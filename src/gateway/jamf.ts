@@ -96,6 +96,13 @@ async function takeRate(
 const tooFast = (retryAfterSeconds: number): Problem =>
   problem('rate-limited', 'This instance sends too fast.', { retryAfterSeconds });
 
+/** The tenant lives in another deployment, or is on its way there: what is answered 202 here would be lost. */
+const left: Problem = problem(
+  'instance-paused',
+  'The tenant of this instance is moving to another deployment: send to the public address of that one.',
+  { owner: 'configuration', retryAfterSeconds: 60 },
+);
+
 /** The computers that an unread webhook names; undefined where that cannot be told quickly. */
 async function namedComputers(
   c: Context<ListenerEnv>,
@@ -153,6 +160,7 @@ async function letIn(
     }
     throw error;
   }
+  if (sender.hasLeft) throw new ProblemError(left);
   const waitSeconds = isShed ? undefined : await takeRate(options, sender);
   const place = isShed
     ? shedProblem

@@ -5,6 +5,7 @@ import { columns, pick, type Row } from './columns.ts';
 import type { Confirmations } from './confirmations.ts';
 import { createCredentialLookup, createUseRecorder, type UseRecording } from './credentials.ts';
 import type { Queries, Sql } from './database.ts';
+import { isFenced } from './placements.ts';
 import { query } from './query.ts';
 import { instanceKeys, instances } from './schema.ts';
 
@@ -12,6 +13,8 @@ import { instanceKeys, instances } from './schema.ts';
 export interface KeyHolder {
   readonly tenantId: string;
   readonly instanceId: string;
+  /** Set where the tenant has left this deployment, or is leaving it: nothing may be taken for it. */
+  readonly hasLeft?: true;
 }
 
 export type NewInstanceKey = typeof instanceKeys.$inferInsert;
@@ -56,9 +59,13 @@ export interface InstanceKeysOptions extends UseRecording {
 }
 
 const liveShape = pick(instanceKeys, 'keyHash', 'tenantId', 'instanceId', 'keyId', 'expiresAt');
-type LiveKey = Row<typeof liveShape>;
+type LiveKey = Row<typeof liveShape> & { readonly fenced: boolean };
+const holder = (tenantId: string, instanceId: string, fenced: boolean): KeyHolder => ({
+  ...{ tenantId, instanceId },
+  ...(fenced ? { hasLeft: true } : {}),
+});
 const holderOf = (key: LiveKey | undefined): KeyHolder | undefined =>
-  key && { tenantId: key.tenantId, instanceId: key.instanceId };
+  key && holder(key.tenantId, key.instanceId, key.fenced);
 
 const boundShape = pick(instances, 'tenantId', 'instanceId', 'clientCertificateSha256');
 
@@ -70,7 +77,7 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): Inst
     endsAtMs: ({ expiresAt }) => expiresAt?.getTime(),
     read: async (hashes) => {
       const rows = await sql<LiveKey[]>`
-        select ${columns(sql, liveShape)} from instance_keys
+        select ${columns(sql, liveShape)}, ${isFenced(sql, sql`instance_keys.tenant_id`)} as fenced from instance_keys
         where key_hash = any(${hashes}) and (expires_at is null or expires_at > now())`;
       return new Map(rows.map((row) => [row.keyHash, row]));
     },
@@ -80,14 +87,14 @@ export function createInstanceKeys(sql: Sql, options: InstanceKeysOptions): Inst
     ...{ confirmed, sharing },
     read: async (bindings) => {
       const parts = bindings.map((binding) => binding.split('/'));
-      const rows = await sql<Row<typeof boundShape>[]>`
-        select ${columns(sql, boundShape)} from instances where (instance_id, client_certificate_sha256) in (
+      const rows = await sql<(Row<typeof boundShape> & { fenced: boolean })[]>`
+        select ${columns(sql, boundShape)}, ${isFenced(sql, sql`instances.tenant_id`)} as fenced from instances where (instance_id, client_certificate_sha256) in (
           select * from unnest(${parts.map(([instanceId = '']) => instanceId)}::uuid[],
                                ${parts.map(([, sha256 = '']) => sha256)}::text[]))`;
       return new Map(
-        rows.map(({ clientCertificateSha256: sha256, instanceId, tenantId }) => [
+        rows.map(({ clientCertificateSha256: sha256, fenced, instanceId, tenantId }) => [
           `${instanceId}/${sha256}`,
-          { tenantId, instanceId },
+          holder(tenantId, instanceId, fenced),
         ]),
       );
     },

@@ -12,6 +12,7 @@
 import { columns, pick, type Row } from './columns.ts';
 import { booleans, type Fragment, type Queries, type Sql } from './database.ts';
 import type { DueSchedule, Schedule, StageName } from './due-rows.ts';
+import { isFenced } from './placements.ts';
 import type { ScheduleKind } from './row-types.ts';
 import { schedules } from './schema.ts';
 import { inScope, type TenantScope } from './tenant-scope.ts';
@@ -99,6 +100,7 @@ export async function settleSchedules(
       const ended = await tx<ScheduleRow[]>`
         with resting as (
           select * from (${lanesOf(tx, rows)}) lane where coalesce((${first(tx)}) > now(), true)
+            or ${isFenced(tx, tx`lane.tenant_id`)}
         ), ended as materialized (
           select s.* from resting lane cross join lateral (
             select * from schedules e where e.tenant_id = lane.tenant_id and e.instance_id = lane.instance_id
@@ -111,7 +113,10 @@ export async function settleSchedules(
         returning ${columns(tx, scheduleColumns, 's')}`;
       if (ended.length === 0) return;
       await tx`
-        select espalier_schedule(lane.tenant_id, lane.instance_id, lane.kind, lane.background, next.next_try_at)
+        select espalier_schedule(lane.tenant_id, lane.instance_id, lane.kind, lane.background,
+          -- Nothing of a tenant that has left is leased, so its schedules need not be looked at often.
+          case when ${isFenced(tx, tx`lane.tenant_id`)} then greatest(next.next_try_at, now() + interval '1 minute')
+               else next.next_try_at end)
         from (${lanesOf(tx, ended)}) lane cross join lateral (${first(tx)}) next`;
     });
   }

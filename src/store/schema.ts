@@ -118,6 +118,23 @@ export const tenants = pgTable(
   ],
 );
 
+/**
+ * Tenants that were moved between deployments (docs/cells.md), and where they stand here. It outlives its tenant, so that an
+ * older file of one that has moved on is known as older.
+ */
+export const placements = pgTable('placements', {
+  tenantId: uuid('tenant_id').primaryKey(),
+  /** Rises with every departure: of two deployments the one with the larger number is ahead. */
+  generation: integer('generation').notNull(),
+  /** The departure that the generation began with. */
+  moveId: uuid('move_id').notNull(),
+  /** Since then nothing is done for the tenant here; null: it lives here. */
+  fencedAt: at('fenced_at'),
+  /** A sealed file was given out first. */
+  sealedAt: at('sealed_at'),
+  arrivedAt: at('arrived_at'),
+});
+
 export const consents = pgTable(
   'consents',
   {

@@ -234,6 +234,12 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   ['disableTenant', 200],
   ['enableTenant', 200],
   ['disconnectTenant', 200],
+  ['beginMoveOut', 200],
+  ['getMoveOut', 200],
+  // Both take the key of a file in a header, which no example has.
+  ['getMoveOutFile', 400],
+  ['moveIn', 400],
+  ['cancelMoveOut', 200],
   ['deleteDevice', 204],
   ['erasePerson', 200],
   ['deleteInstanceKey', 204],

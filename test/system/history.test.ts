@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newFileKey } from '../../src/secrets/sealed-file.ts';
 import { visitConsole } from '../harness/console.ts';
 import { addHold } from '../harness/due-rows.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -170,6 +171,24 @@ describe('history', () => {
       after: { paused: true },
     });
     expect(await wrote('POST', `${at}/resume`)).toMatchObject({ after: { paused: false } });
+    expect(await wrote('POST', `${at}/move-out`)).toMatchObject({
+      action: 'tenant.move-out',
+      after: { generation: 1 },
+    });
+    await scene.database.sql`
+      update placements set fenced_at = fenced_at - interval '65 seconds' where tenant_id = ${third}`;
+    const fileKey = newFileKey();
+    const file = await send('GET', `${at}/move-out/file`, undefined, {
+      'x-request-id': 'a-file',
+      'x-espalier-file-key': fileKey,
+    });
+    expect(file.status).toBe(200);
+    expect(await of('requestId==a-file')).toMatchObject([{ action: 'tenant.move-out-file' }]);
+    expect(await wrote('DELETE', `${at}/move-out?force=true`)).toMatchObject({
+      action: 'tenant.move-out-cancel',
+      before: { generation: 1 },
+      after: { force: true },
+    });
     expect(await wrote('POST', `${at}/connect`)).toMatchObject({
       action: 'connection.connect',
       before: { connectionState: 'new' },
@@ -260,6 +279,23 @@ describe('history', () => {
       before: { displayName: 'Renamed', devices: 0, instances: 0 },
       after: null,
     });
+    // As a deployment that the tenant never moved to or from, with a chain of its own.
+    await scene.database.sql`delete from placements where tenant_id = ${third}`;
+    const arrived = await call(`${scene.gateway.admin}/api/v1${at}/move-in`, {
+      method: 'POST',
+      ca: scene.trust,
+      headers: {
+        authorization: `Bearer ${bootstrapKey}`,
+        'content-type': 'application/octet-stream',
+        'x-request-id': 'an-arrival',
+        'x-espalier-file-key': fileKey,
+      },
+      body: file.text,
+    });
+    expect(arrived.json, arrived.text).toMatchObject({ generation: 1, already: false });
+    walked.add('moveIn');
+    expect(await of('requestId==an-arrival')).toMatchObject([{ action: 'tenant.move-in' }]);
+    expect((await wrote('DELETE', at)).action).toBe('tenant.delete');
     expect(JSON.stringify(await of(`tenantId==${third}`))).not.toContain(secret);
   });
 

@@ -57,6 +57,16 @@ export const descriptions: Readonly<Record<string, string>> = {
     'Asks Graph for what both applications were granted. missing breaks the connection, extra is unsupported by Microsoft; both have a remedy in docs/connection.md.',
   migrateTenant:
     'A dry run unless dry-run=false: the steps of the change in their order, who takes each, the window of 24 hours and the dates. Devices, routes and history are kept.',
+  beginMoveOut:
+    'From its answer on this deployment sends nothing for the tenant, reads nothing, changes nothing and takes no webhook or push for it; device calls are still answered. A connection that is being ended, a confirm at work and an open move of devices are in the way. See docs/cells.md.',
+  getMoveOut:
+    'waitsFor counts reads and uploads that began before the fence, and the seconds until every request from before it has ended. ready: the file may be taken.',
+  cancelMoveOut:
+    'The tenant lives here again, and what waited is done within a minute. Once a file was given out it takes force=true, for a tenant must not live in two deployments.',
+  getMoveOutFile:
+    'The key is made by whoever asks and is not kept: without it nobody opens the file. Every file of one departure says the same, so a transfer that broke off is begun anew. Secrets of instances are in it.',
+  moveIn:
+    'One transaction: the whole file, or nothing. The same file again answers already=true; one of an older generation, or of another version of the schema, is a conflict. Every instance is reconciled afterwards; confirm tells Intune the addresses of this deployment.',
   listInstances:
     'Each with its last contact, its last error and how far polling and reconciliation are. Secrets are never shown.',
   createInstance:

@@ -49,7 +49,7 @@ const mediaTypes: Readonly<Record<Format, string>> = {
 };
 
 /** A place inside, until it is given back. */
-const enter = (semaphore: Semaphore): Promise<() => void> =>
+export const enter = (semaphore: Semaphore): Promise<() => void> =>
   new Promise((resolve, reject) => {
     semaphore(() => new Promise<void>((leave) => resolve(leave))).catch(reject);
   });

@@ -5,6 +5,7 @@ import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { deleteDeliveryCounts } from '../../store/delivery-counts.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances/instance.ts';
+import { endFence, readPlacement } from '../../store/placements.ts';
 import { deleteReports } from '../../store/reports/due.ts';
 import { deleteRoutes } from '../../store/routes/routes.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
@@ -151,7 +152,7 @@ async function countKnown(sql: Sql, tenantId: string): Promise<number> {
 async function deleteTenant(
   sql: Sql,
   tenantId: string,
-  flags: { force: boolean; dryRun: boolean },
+  flags: { force: boolean; dryRun: boolean; hasLeft: boolean },
   by: HistoryOrigin,
 ) {
   return recorded(sql, by, async (tx, note) => {
@@ -174,8 +175,10 @@ async function deleteTenant(
     await deleteTimelines(tx, tenantId);
     await deleteDeliveryCounts(tx, tenantId);
     const gone = await removeTenant(tx, tenantId);
+    if (flags.hasLeft) await endFence(tx, tenantId);
     note({
-      tenantId,
+      // The chain of a tenant that has left goes on where it lives.
+      tenantId: flags.hasLeft ? undefined : tenantId,
       action: 'tenant.delete',
       object: { kind: 'tenant', id: tenantId, name: gone?.displayName },
       before: { ...(gone ? tenantResource.settings(gone) : {}), ...found },
@@ -201,6 +204,16 @@ async function leaveIntune(services: AdminServices, tenant: Tenant, by: HistoryO
       ),
     );
   }
+}
+
+/** True for a tenant that lives elsewhere, of which Intune must not be told anything. Throws `conflict` while it may stay. */
+async function hasMovedOut(sql: Sql, tenantId: string): Promise<boolean> {
+  const placement = await readPlacement(sql, tenantId);
+  if (!placement || placement.fencedAt === null) return false;
+  if (placement.sealedAt !== null) return true;
+  throw new ProblemError(
+    problem('conflict', 'The tenant is leaving, and no file of it was made yet: cancel its move-out first.'),
+  );
 }
 
 export function addTenants(app: AdminApp, services: AdminServices): void {
@@ -308,7 +321,9 @@ function addRemove(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const query = c.req.valid('query');
     const { tenantId } = tenant;
-    const preview = await deleteTenant(sql, tenantId, { force: true, dryRun: true }, originOf(c));
+    const hasLeft = await hasMovedOut(sql, tenantId);
+    const flags = { dryRun: false, hasLeft };
+    const preview = await deleteTenant(sql, tenantId, { ...flags, force: true, dryRun: true }, originOf(c));
     if (query['dry-run'] === 'true') return c.json(preview, 200);
     const force = query.force === 'true';
     if (preview.devices === 0 || force) {
@@ -316,9 +331,9 @@ function addRemove(app: AdminApp, services: AdminServices): void {
       const summary = `Delete the tenant ${tenant.displayName} with all it has here`;
       const waiting = await secondPerson(c, { tenantId, action: 'tenant.delete', devices, summary });
       if (waiting) return c.json(waiting, 202, { location: waiting.href });
-      await leaveIntune(services, tenant, originOf(c));
+      if (!hasLeft) await leaveIntune(services, tenant, originOf(c));
     }
-    const result = await deleteTenant(sql, tenantId, { force, dryRun: false }, originOf(c));
+    const result = await deleteTenant(sql, tenantId, { ...flags, force }, originOf(c));
     tenants.forget(tenant.tenantId);
     return c.json(result, 200);
   });

@@ -7,6 +7,7 @@ import { failedReportsAdvice } from './failed-reports.ts';
 import { act, list, show } from './kinds.ts';
 import { secretOf, secretOption, secretRefOption } from './secret-options.ts';
 import { connectionVerbs } from './tenants-connection.ts';
+import { placementVerbs } from './tenants-placement.ts';
 
 export const tenantArgument: ArgumentSpec = {
   name: 'tenantId',
@@ -194,6 +195,7 @@ const verbs: readonly Verb[] = [
     examples: [[`tenants permissions ${someTenant}`, 'missing and extra permissions of each application']],
   }),
   ...connectionVerbs(tenantArgument, someTenant),
+  ...placementVerbs(tenantArgument, someTenant),
 ];
 
 export const addTenants = (program: Command): Command =>

@@ -4,6 +4,7 @@ import { booleans, type Queries, type Sql, type Transaction } from '../database.
 import { type DueSchedule, type Held, rowsPerWrite, type Schedule } from '../due-rows.ts';
 import { createGroupCommit, nothings } from '../group-commit.ts';
 import { withLockTimeout } from '../locked-tenants.ts';
+import { isFenced } from '../placements.ts';
 import { computers } from '../schema.ts';
 import { trustedAt } from '../trusted-dates.ts';
 import { tombstoneDate } from './gone.ts';
@@ -84,6 +85,7 @@ export const leaseComputers = (
       ${shares.map(({ schedule }) => schedule.tenantId)}::uuid[], ${shares.map(({ schedule }) => schedule.instanceId)}::uuid[],
       ${booleans(shares.map(({ schedule }) => schedule.kind === 'read'))}::text[]::bool[], ${booleans(shares.map(({ schedule }) => schedule.background))}::text[]::bool[],
       ${shares.map(({ limit }) => limit)}::int[]) as schedules(tenant_id, instance_id, needs_instance, background, quota)
+    where not ${isFenced(sql, sql`schedules.tenant_id`)}
   ), due as materialized (
     select picked.* from schedules cross join lateral (
       select c.tenant_id, c.instance_id, c.jamf_computer_id from computers c

@@ -3,6 +3,7 @@ import { columns, pick } from '../columns.ts';
 import type { Sql } from '../database.ts';
 import { type InstanceRef, instanceKey } from '../instances/instance.ts';
 import { isReached, type Reach } from '../instances/reach.ts';
+import { isFenced } from '../placements.ts';
 import { instanceReading } from '../schema.ts';
 
 /**
@@ -62,7 +63,7 @@ const takeLeases = (
       select r.tenant_id, r.instance_id from instance_reading r
       join wanted w on w.tenant_id = r.tenant_id and w.instance_id = r.instance_id
       where (r.reader_owner is null or r.reader_owner = ${holder} or r.reader_until < now())
-        and ${isRowReached(sql, reach)}
+        and ${isRowReached(sql, reach)} and not ${isFenced(sql, sql`r.tenant_id`)}
       order by r.tenant_id, r.instance_id for update of r skip locked
     ), taken as (
       update instance_reading r set reader_owner = ${holder}, reader_until = ${until}
@@ -99,7 +100,7 @@ const prolongLeases = (
       select r.tenant_id, r.instance_id from instance_reading r
       join unnest(${tenantIds}::uuid[], ${instanceIds}::uuid[]) as held(tenant_id, instance_id)
         on held.tenant_id = r.tenant_id and held.instance_id = r.instance_id
-      where r.reader_owner = ${holder} and ${isRowReached(sql, reach)}
+      where r.reader_owner = ${holder} and ${isRowReached(sql, reach)} and not ${isFenced(sql, sql`r.tenant_id`)}
     ), free as materialized (
       select r.tenant_id, r.instance_id from instance_reading r
       join own on own.tenant_id = r.tenant_id and own.instance_id = r.instance_id

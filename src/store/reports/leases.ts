@@ -4,6 +4,7 @@ import { leaseMs } from '../../limits.ts';
 import { columns } from '../columns.ts';
 import { booleans, type Sql } from '../database.ts';
 import type { Held } from '../due-rows.ts';
+import { isFenced } from '../placements.ts';
 import { type DueReport, dueReport } from './report-row.ts';
 
 /**
@@ -19,6 +20,7 @@ export async function leaseReports(
     with schedules as (
       select * from unnest(${schedules.map((schedule) => schedule.tenantId)}::uuid[], ${booleans(schedules.map((schedule) => schedule.background))}::text[]::bool[],
                            ${schedules.map((schedule) => schedule.limit)}::int[]) as schedules(tenant_id, background, quota)
+      where not ${isFenced(sql, sql`schedules.tenant_id`)}
     ), due as materialized (
       select picked.* from schedules cross join lateral (
         select r.tenant_id, r.device_id from reports r

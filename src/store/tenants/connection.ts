@@ -4,6 +4,7 @@
  */
 
 import type { Queries, Transaction } from '../database.ts';
+import { readFence } from '../placements.ts';
 import type { ConnectionState } from '../row-types.ts';
 import { lockTenant } from './tenant.ts';
 
@@ -14,7 +15,7 @@ export interface Moving {
 
 /**
  * Sets the state that follows, compared under the row's lock: of two processes that see the same event one moves the
- * tenant. Undefined: `next` knew none, or there is no such tenant.
+ * tenant. Undefined: `next` knew none, there is no such tenant, or it has left this deployment.
  */
 export async function moveConnection(
   sql: Queries,
@@ -23,7 +24,7 @@ export async function moveConnection(
 ): Promise<(Moving & { readonly displayName: string }) | undefined> {
   const tenant = await lockTenant(sql, tenantId);
   const after = tenant && next(tenant.connectionState);
-  if (!tenant || after === undefined) return undefined;
+  if (!tenant || after === undefined || (await readFence(sql, tenantId))) return undefined;
   await sql`
     update tenants set connection_state = ${after}, updated_at = now(),
       version = version + case when connection_state = ${after} then 0 else 1 end,

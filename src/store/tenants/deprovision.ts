@@ -2,6 +2,7 @@
 
 import { columns, pick, type Row } from '../columns.ts';
 import type { Queries, Transaction } from '../database.ts';
+import { isFenced } from '../placements.ts';
 import { tenants } from '../schema.ts';
 import type { TenantScope } from '../tenant-scope.ts';
 import { type Tenant, takeTenants } from './tenant.ts';
@@ -40,6 +41,7 @@ export const takeDeprovisions = (
     stamp: sql`deprovision_try_at`,
     next: sql`now() + ${retryAfterSeconds} * interval '1 second'`,
     due: sql`deprovision_wanted and coalesce(deprovision_try_at, '-infinity') <= now()
+      and not ${isFenced(sql, sql`tenants.tenant_id`)}
       and ${tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`}`,
     ...{ limit, scope },
   });

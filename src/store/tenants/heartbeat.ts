@@ -1,11 +1,13 @@
 /** Schedules each tenant's heartbeat, leases it to one process, and records Intune's answer. */
 
 import type { Queries, Transaction } from '../database.ts';
+import { isFenced } from '../placements.ts';
 import { inScope, type TenantScope } from '../tenant-scope.ts';
 import { type Tenant, tenantColumns } from './tenant.ts';
 
 const due = (sql: Queries) => sql`
-  connection_state = 'connected' and not paused and coalesce(next_heartbeat_at, '-infinity') <= now()`;
+  connection_state = 'connected' and not paused and coalesce(next_heartbeat_at, '-infinity') <= now()
+  and not ${isFenced(sql, sql`tenants.tenant_id`)}`;
 
 export const dueHeartbeats = (sql: Queries, limit: number, scope?: TenantScope): Promise<Tenant[]> => sql<
   Tenant[]
@@ -43,10 +45,11 @@ export async function recordHeartbeat(
     where tenant_id = ${tenantId}`;
 }
 
-/** Takes the resync that Intune asks for by this value; false: it was taken before. */
+/** Takes the resync that Intune asks for by this value; false: it was taken before, or the tenant has left. */
 export async function takeResync(tx: Transaction, tenantId: string, timestamp: string): Promise<boolean> {
   const { count } = await tx`
     update tenants set resync_timestamp = ${timestamp}
-    where tenant_id = ${tenantId} and resync_timestamp is distinct from ${timestamp}`;
+    where tenant_id = ${tenantId} and resync_timestamp is distinct from ${timestamp}
+      and not ${isFenced(tx, tx`tenants.tenant_id`)}`;
   return count > 0;
 }

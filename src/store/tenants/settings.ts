@@ -65,3 +65,8 @@ export async function removeTenant(tx: Transaction, tenantId: string): Promise<T
   const [gone] = await query(tx).delete(tenants).where(eq(tenants.tenantId, tenantId)).returning(shownShape);
   return gone;
 }
+
+/** Something that is kept beside the tenant's row changed: whoever remembers the row reads it again. */
+export async function raiseVersion(tx: Transaction, tenantId: string): Promise<void> {
+  await tx`update tenants set version = version + 1, updated_at = now() where tenant_id = ${tenantId}`;
+}

@@ -1,0 +1,67 @@
+/** `espalier tenants move-out` and `move-in`: a tenant goes to another deployment (docs/cells.md). */
+
+import { yesOption } from './confirmation.ts';
+import type { ArgumentSpec, OptionSpec, Verb } from './declare.ts';
+import { departureLines } from './departure-lines.ts';
+import { act, dryRunOption, show } from './kinds.ts';
+
+const keyOption = (text: string): OptionSpec => ({
+  flags: '--key <reference>',
+  text: `the file's key: env:NAME, file:PATH, or - to ask for it or read standard input; ${text}`,
+});
+
+export const placementVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
+  {
+    name: 'move-out',
+    summary: 'fence a tenant and write the sealed file with which another deployment takes it in',
+    details:
+      'From then on nothing is sent, read or changed for it here. Waits until what was under way has ended. Safe to repeat: every file of a departure says the same.',
+    arguments: [tenantArgument],
+    options: [
+      { flags: '--to <file>', text: 'the file to write', required: true },
+      keyOption('default: a new one, shown once'),
+      dryRunOption,
+      yesOption,
+    ],
+    operations: [
+      'POST /tenants/{tenantId}/move-out',
+      'GET /tenants/{tenantId}/move-out',
+      'GET /tenants/{tenantId}/move-out/file',
+    ],
+    examples: [
+      [`tenants move-out ${someTenant} --to contoso.sealed --dry-run`, 'whether something is in the way'],
+      [`tenants move-out ${someTenant} --to contoso.sealed`, 'asks first, and shows the key'],
+    ],
+    run: async (call) => (await import('./move-tenant.ts')).moveOut(call),
+  },
+  {
+    name: 'move-in',
+    summary: 'take a tenant in by the file of its move-out, all of it or nothing',
+    details: 'Safe to repeat: a file that was taken in before changes nothing.',
+    arguments: [{ name: 'file', text: 'the sealed file' }],
+    options: [keyOption('as move-out showed it'), dryRunOption],
+    operations: ['POST /tenants/{tenantId}/move-in'],
+    examples: [['tenants move-in contoso.sealed --key -', 'asks for the key']],
+    run: async (call) => (await import('./move-tenant.ts')).moveIn(call),
+  },
+  show({
+    name: 'move-out-status',
+    summary: 'whether a tenant is leaving, and what its file waits for',
+    operation: 'GET /tenants/{tenantId}/move-out',
+    arguments: [tenantArgument],
+    examples: [[`tenants move-out-status ${someTenant}`, 'here, draining or ready']],
+  }),
+  act({
+    name: 'move-out-cancel',
+    summary: 'keep a tenant that was to leave',
+    operation: 'DELETE /tenants/{tenantId}/move-out',
+    arguments: [tenantArgument],
+    options: [
+      { flags: '--force', text: 'although a file was made, which no deployment takes in', query: 'force' },
+    ],
+    dryRun: true,
+    ask: ({ parameters }) => `Let ${parameters.tenantId} live here again?`,
+    human: departureLines,
+    examples: [[`tenants move-out-cancel ${someTenant}`, 'before a file was made']],
+  }),
+];
