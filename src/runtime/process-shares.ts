@@ -1,8 +1,7 @@
 /** How many processes `serve` has on a machine, and what each of them has of the machine's limits (docs/processes.md). */
 
 import { defaultDatabaseConnections, minDatabaseConnections } from '../store/connection-budget.ts';
-import type { Config } from './config.ts';
-import { settings } from './settings.ts';
+import { type Settings, settings } from './settings.ts';
 
 /** Below this the one core that is left to a database, a balancer and the system would be missed. */
 const coresForSeveral = 4;
@@ -12,7 +11,7 @@ const coresForSeveral = 4;
  * to Espalier, there are no more than the connections to the database suffice for.
  */
 export function countProcesses(
-  config: Pick<Config, 'databaseConnections' | 'databaseUrl' | 'processes'>,
+  config: Pick<Settings, 'databaseConnections' | 'databaseUrl' | 'processes'>,
   cores: number,
 ): number {
   if (config.databaseUrl === undefined) return 1;
@@ -23,7 +22,7 @@ export function countProcesses(
 }
 
 type Shared = Pick<
-  Config,
+  Settings,
   'connections' | 'connectionsPerAddress' | 'databaseConnections' | 'routeCacheEntries'
 >;
 
