@@ -19,6 +19,7 @@ import { commandModel } from './command-model.ts';
 import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
 import { readTree } from './layers.ts';
+import { logEvents } from './log-events.ts';
 import { tableOwners } from './owners.ts';
 import { servingGrants } from './serving-grants.ts';
 import { readWrites, tables } from './statements.ts';
@@ -224,6 +225,24 @@ ${table(['Table', 'A row is', 'Kept', 'Its writer', 'Verbs'], lines)}
 `;
 }
 
+const eventsPage = (): string => `# Events of the log
+
+For whoever reads, searches or alerts on the log. Made of the code by \`npm run docs\`.
+
+A line is one event: \`time\`, \`level\`, \`event\`, then what belongs to it. In the work on a request it has \`requestId\`, the one that the
+caller got as \`X-Request-Id\`; in a trace \`traceId\` and \`spanId\`. \`…\` stands for the name of a work that comes again and again. An
+event may have more fields than are listed, of what it hands on.
+
+${table(
+  ['Event', 'Level', 'Fields'],
+  logEvents(readTree()).map(({ fields, levels, name }) => [
+    code(name),
+    levels.join(', '),
+    fields.map(code).join(', '),
+  ]),
+)}
+`;
+
 const codesOf = (kind: TokenErrorKind): string =>
   [...tokenErrorKinds].flatMap(([code, one]) => (one === kind ? [String(code)] : [])).join(', ');
 
@@ -287,6 +306,7 @@ const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'migrations/grants/serving.sql': servingGrants,
   'docs/entra-errors.md': entraErrorsPage,
   'docs/claims.md': claimsPage,
+  'docs/events.md': eventsPage,
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),

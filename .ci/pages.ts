@@ -12,7 +12,9 @@ const root = join(import.meta.dirname, '..');
 export const maxWords = 32_000;
 /** README.md is for a reader with two minutes. */
 export const maxReadmeWords = 700;
-const generated = ['claims', 'cli', 'entra-errors', 'settings', 'tables'].map((name) => `docs/${name}.md`);
+const generated = ['claims', 'cli', 'entra-errors', 'events', 'settings', 'tables'].map(
+  (name) => `docs/${name}.md`,
+);
 
 export const wordsOf = (text: string): number =>
   text.split(/\s+/).filter((word) => /[\p{Letter}\p{Number}]/u.test(word)).length;

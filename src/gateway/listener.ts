@@ -7,6 +7,7 @@ import { type Problem, ProblemError, problem, problemResponse, unavailableRetryA
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { withRequestId } from '../telemetry/work-context.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface ListenerEnv {
@@ -56,8 +57,9 @@ const observe =
   <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>
   async (c, next) => {
     const started = performance.now();
-    c.set('requestId', requestIdOf(c.req.header('x-request-id')));
-    await next();
+    const requestId = requestIdOf(c.req.header('x-request-id'));
+    c.set('requestId', requestId);
+    await withRequestId(requestId, next);
     if (!c.res.headers.has('x-request-id')) c.header('x-request-id', c.get('requestId'));
     if (c.res.status === 503 && !c.res.headers.has('retry-after'))
       c.header('retry-after', unavailableRetryAfter());

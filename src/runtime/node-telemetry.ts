@@ -1,7 +1,9 @@
+import { context, createContextKey, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { IMetricReader, MetricProducer, PushMetricExporter } from '@opentelemetry/sdk-metrics';
 import type { Counters } from '../telemetry/counters.ts';
 import { tracedCallShare } from '../telemetry/http-spans.ts';
 import { prometheusText } from '../telemetry/prometheus-text.ts';
+import { createContextManager } from './node-contexts.ts';
 import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
 
@@ -68,10 +70,20 @@ async function pushReaders(
  */
 const spanLots = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '64', OTEL_BSP_SCHEDULE_DELAY: '1000' } as const;
 
+/** The SDK brings a context manager of its own where it traces; else lines of the log name their requests by ours. */
+function keepContexts(): void {
+  const probe = createContextKey('whether contexts are kept');
+  const isKept = context.with(ROOT_CONTEXT.setValue(probe, true), () => context.active().getValue(probe));
+  if (isKept !== true) context.setGlobalContextManager(createContextManager());
+}
+
 /** `counters` are what is exposed and sent. */
 export async function startTelemetry(environment: Environment, counters: Counters): Promise<NodeTelemetry> {
   const scrape = async (): Promise<string> => prometheusText((await counters.read()).families);
-  if (!asksForExport(environment)) return { scrape, traceShare: 0, shutdown: async () => undefined };
+  if (!asksForExport(environment)) {
+    keepContexts();
+    return { scrape, traceShare: 0, shutdown: async () => undefined };
+  }
   // The SDK reads them from nowhere else.
   for (const [name, value] of Object.entries(spanLots)) process.env[name] ??= value;
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
@@ -80,6 +92,7 @@ export async function startTelemetry(environment: Environment, counters: Counter
     metricReaders: await pushReaders(environment, [createMetricProducer(counters)]),
   });
   sdk.start();
+  keepContexts();
   const traceShare = otelValue(environment, 'OTEL_TRACES_SAMPLER') ? 1 : tracedCallShare;
   return { scrape, traceShare, shutdown: () => sdk.shutdown() };
 }

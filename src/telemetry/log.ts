@@ -1,4 +1,9 @@
-/** Structured logs: one line per event, never a token, secret or key. */
+/**
+ * Structured logs: one line per event, never a token, secret or key. A line names the request and the trace that its work
+ * belongs to.
+ */
+
+import { workIds } from './work-context.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -46,7 +51,7 @@ export interface LogOptions {
 export function createLog({ always = {}, format, level, now = () => new Date(), write }: LogOptions): Log {
   const line = (at: LogLevel, event: string, fields: LogFields): void => {
     if (order[at] < order[level]) return;
-    const cleaned = clean({ ...always, ...fields }) as Record<string, unknown>;
+    const cleaned = clean({ ...always, ...workIds(), ...fields }) as Record<string, unknown>;
     if (format === 'json') {
       write(JSON.stringify({ time: now().toISOString(), level: at, event, ...cleaned }));
       return;

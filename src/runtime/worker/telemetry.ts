@@ -1,12 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import {
-  type Context,
-  type ContextManager,
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  trace,
-} from '@opentelemetry/api';
+import { context, propagation, trace } from '@opentelemetry/api';
 import type { Send } from '../../outbound/port.ts';
 import { type Counters, createCounters } from '../../telemetry/counters.ts';
 import { createDeltas } from '../../telemetry/deltas.ts';
@@ -20,6 +12,7 @@ import {
 } from '../../telemetry/recorded-spans.ts';
 import type { Sampler } from '../../telemetry/samplers.ts';
 import { traceContextPropagator } from '../../telemetry/trace-context.ts';
+import { createContextManager } from '../node-contexts.ts';
 import type { ExportSettings } from './export-settings.ts';
 import { createOtlpSender, type Lot } from './otlp-sender.ts';
 
@@ -46,25 +39,8 @@ const sendingMs = 30_000;
 /** Gauges ask the database. */
 const gaugesEveryMs = 60_000;
 
-function createContextManager(): ContextManager {
-  const contexts = new AsyncLocalStorage<Context>();
-  const manager: ContextManager = {
-    active: () => contexts.getStore() ?? ROOT_CONTEXT,
-    with: (inContext, work, self, ...given) =>
-      contexts.run(inContext, () => work.apply(self as never, given)),
-    bind: (inContext, target) =>
-      typeof target === 'function'
-        ? (((...given: unknown[]) => contexts.run(inContext, () => target(...given))) as typeof target)
-        : target,
-    enable: () => manager,
-    disable: () => manager,
-  };
-  return manager;
-}
-
 /** For the whole isolate, and for all who share it; once it is done it stays as it is. */
 function installTracing(): void {
-  context.setGlobalContextManager(createContextManager());
   propagation.setGlobalPropagator(traceContextPropagator);
   trace.setGlobalTracerProvider(recordingTracerProvider);
 }
@@ -154,6 +130,7 @@ export function createWorkerTelemetry({ log, now, send, settings }: TelemetryPar
         ]
       : []),
   ];
+  context.setGlobalContextManager(createContextManager());
   if (traces) installTracing();
 
   let requests = 0;
