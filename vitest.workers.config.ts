@@ -16,6 +16,6 @@ export default defineConfig({
     globalSetup: ['test/harness/postgres.setup.ts', 'test/conformance/workers.setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 90_000,
-    maxWorkers: 3,
+    maxWorkers: 4,
   },
 });
