@@ -8,14 +8,26 @@ test('the start knows the driver as the patch leaves it', () => {
   expect(driverFault()).toBeUndefined();
 });
 
+/** The parts of the patch for the files of a folder of the driver. */
+const partsOf = (folder: string): string[] =>
+  read('patches/postgres+3.4.9.patch')
+    .split(/^diff --git a\/node_modules\/postgres\//m)
+    .filter((part) => part.startsWith(`${folder}/`));
+
+/** Of each patched file: what is taken away and what is added, in its order. */
+const changesOf = (folder: string): string[][] =>
+  partsOf(folder).map((part) => part.split('\n').filter((line) => /^[+-](?![+-])/.test(line)));
+
+test('the copy for Workers is patched like the one for Node', () => {
+  expect(changesOf('src')).toHaveLength(2);
+  expect(changesOf('cf/src')).toEqual(changesOf('src'));
+});
+
 test('each hunk of the patch has a reason and a test that exists', () => {
-  const hunks = read('patches/postgres+3.4.9.patch')
-    .split(/^diff --git .*\/(?=\w+\.js$)/m)
-    .slice(1)
-    .flatMap((file) => {
-      const name = file.slice(0, file.indexOf('.js'));
-      return [...file.matchAll(/^@@ /gm)].map((_, index) => `${name} ${index + 1}`);
-    });
+  const hunks = partsOf('src').flatMap((part) => {
+    const name = /^src\/(\w+)\.js /.exec(part)?.[1];
+    return [...part.matchAll(/^@@ /gm)].map((_, index) => `${name} ${index + 1}`);
+  });
   const rows = [
     ...read('docs/upstream/postgres.md').matchAll(
       /^\| ((?:connection|index) \d.*?) \| .+ \| (\S+\.ts): (.+) \|$/gm,
