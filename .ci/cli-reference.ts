@@ -71,7 +71,7 @@ What may be repeated is sent once more with its \`Idempotency-Key\` when the con
 | 5 | permission: the key's role does not allow it |
 | 6 | rate limited |
 
-\`apply --dry-run\` has 10 for "something to do".
+\`apply\` has 10 where not all is as declared: a dry run found something to do, or a step waits for a second operator.
 
 ## Completion
 

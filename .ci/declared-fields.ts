@@ -101,7 +101,5 @@ export const presentKey = ${present('ApiKey', key, ['id'])};
 export const created = ${answer('Created')};
 export const createdKey = ${answer('CreatedApiKey')};
 export const waitsForApproval = ${answer('WaitsForApproval')};
-export const tenantRemoval = ${answer('TenantRemoval')};
-export const instanceRemoval = ${answer('InstanceRemoval')};
 `);
 }

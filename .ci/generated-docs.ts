@@ -15,6 +15,7 @@ import { databaseUrlParameters } from '../src/store/database-url-parameters.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { type Claim, claims } from './claims.ts';
+import { clientTypes } from './client-types.ts';
 import { commandModel } from './command-model.ts';
 import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
@@ -310,6 +311,7 @@ const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/openapi.json': () => `${JSON.stringify(openApi(), null, 2)}\n`,
   'src/cli/api-model.ts': () => commandModel(openApi()),
   'src/cli/declared/api-fields.ts': () => declaredFields(openApi()),
+  'src/client/operations.ts': () => clientTypes(openApi()),
   'docs/cli.md': async () => (await import('./cli-reference.ts')).cliReference(),
   [`${problemsFolder}/README.md`]: problemsPage,
   'deploy/grafana/espalier.json': () => `${JSON.stringify(dashboard(), null, 2)}\n`,

@@ -1,32 +1,25 @@
 /** Commands that work on a server: over its admin API, at the address and with the key that `settings.ts` finds. */
 
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { headersOf, reasonOf } from '../client/request.ts';
+import { type Client, createRequests } from '../client/requests.ts';
 import { CommandFailure, exitCodes } from './failure.ts';
 import { isRow, type Row } from './output/fields.ts';
 import { connectionFailure, isReset } from './server/broken-connection.ts';
-import { type Asked, exchange, type Method, open, textOf } from './server/exchange.ts';
+import { type Asked, exchange, open, textOf } from './server/exchange.ts';
 import { refusalOf } from './server/refusal.ts';
 import { type Connection, type Environment, resolveConnection } from './server/settings.ts';
 
 export { CommandFailure, exitCodes } from './failure.ts';
-export type { Method } from './server/exchange.ts';
 
-export interface AdminApi {
-  /**
-   * JSON of a success, undefined where it has no body; throws `CommandFailure` with the exit code that the refusal calls
-   * for (contract section 9). `path` begins after `/api/v1`; `body` is sent as JSON. A POST carries an Idempotency-Key;
-   * a request that may be repeated is sent once more when the connection breaks.
-   */
-  call(
-    method: Method,
-    path: string,
-    body?: unknown,
-    headers?: Readonly<Record<string, string>>,
-  ): Promise<unknown>;
-}
+/**
+ * The operations of the published client, over TLS that trusts the authority of the connection. What is refused is thrown as a
+ * `CommandFailure` with the exit code that it calls for (contract section 9), and a request that may be repeated is sent once
+ * more when the connection breaks.
+ */
+export type AdminApi = Client;
 
 export interface AdminServer extends AdminApi {
   /** Base URL, without the path of the API. */
@@ -64,21 +57,15 @@ function parse(text: string): unknown {
 interface Exchanged {
   readonly status: number;
   readonly text: string;
-  readonly retryAfter: string | undefined;
+  readonly headers: IncomingHttpHeaders;
   readonly repeated: boolean;
-  /** What the answer lacks, as the server says it. */
-  readonly degraded?: string | undefined;
 }
 
 async function exchangeTwice(url: URL, asked: Asked): Promise<Exchanged> {
-  const attempt = async (repeated: boolean): Promise<Exchanged> => {
-    const { headers, status, text } = await exchange(url, asked);
-    const degraded = headers['x-espalier-degraded'];
-    return {
-      ...{ status, text, retryAfter: headers['retry-after'], repeated },
-      degraded: degraded === undefined ? undefined : String(degraded),
-    };
-  };
+  const attempt = async (repeated: boolean): Promise<Exchanged> => ({
+    ...(await exchange(url, asked)),
+    repeated,
+  });
   const mayRepeat =
     ['DELETE', 'GET', 'PUT'].includes(asked.method) || asked.headers['idempotency-key'] !== undefined;
   try {
@@ -99,12 +86,14 @@ function warnOfAge(degraded: string): void {
   );
 }
 
-function answerOf({ degraded, repeated, retryAfter, status, text }: Exchanged): unknown {
+/** JSON of a success, undefined where it has no body; everything else is a refusal. */
+function answerOf({ headers, repeated, status, text }: Exchanged): unknown {
   const answer = parse(text);
-  if (degraded !== undefined) warnOfAge(degraded);
+  const degraded = headers['x-espalier-degraded'];
+  if (degraded !== undefined) warnOfAge(String(degraded));
   const success = status >= 200 && status < 300;
   if (success && (answer !== undefined || text === '')) return answer;
-  throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter });
+  throw refusalOf(status, success ? undefined : answer, { repeated, retryAfter: headers['retry-after'] });
 }
 
 /** The result of the last line; a problem in its place is thrown as the refusal that it is. */
@@ -128,10 +117,6 @@ export interface SessionOptions {
   readonly reason?: string | undefined;
 }
 
-/** A header's characters are bytes: what is no ASCII goes as the bytes of its UTF-8. */
-const reasonHeader = (reason: string | undefined): Record<string, string> =>
-  reason === undefined ? {} : { 'x-espalier-reason': Buffer.from(reason, 'utf8').toString('latin1') };
-
 export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOptions = {}): AdminServer {
   const urlOf = (path: string): URL => new URL(`${url.replace(/\/+$/, '')}/api/v1${path}`);
   const authorization = `Bearer ${apiKey}`;
@@ -145,25 +130,17 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
   const whole = async (incoming: IncomingMessage): Promise<Exchanged> => ({
     status: incoming.statusCode ?? 0,
     text: await textOf(incoming),
-    retryAfter: incoming.headers['retry-after'],
+    headers: incoming.headers,
     repeated: false,
   });
+  const client = createRequests({
+    ...{ apiKey, reason, url },
+    send: async (target, asked) =>
+      answerOf(await exchangeTwice(new URL(target), { ...asked, ca, idleMs: callIdleMs })),
+  });
   return {
+    ...client,
     url,
-    call: async (method, path, body, more = {}) => {
-      const headers = {
-        authorization,
-        accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(method === 'POST' ? { 'idempotency-key': randomUUID() } : {}),
-        ...(method === 'GET' ? {} : reasonHeader(reason)),
-        ...more,
-      };
-      const text = body === undefined ? undefined : JSON.stringify(body);
-      return answerOf(
-        await exchangeTwice(urlOf(path), { method, headers, body: text, ca, idleMs: callIdleMs }),
-      );
-    },
     download: async (path, accept, more = {}) => {
       const incoming = await stream(path, { method: 'GET', headers: { accept, ...more } });
       if (incoming.statusCode === 200) return incoming;
@@ -171,11 +148,7 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
       throw new CommandFailure(exitCodes.error, `HTTP ${incoming.statusCode}: no Espalier answer`);
     },
     follow: async (path, onLine) => {
-      const headers = {
-        accept: linesType,
-        'idempotency-key': randomUUID(),
-        ...reasonHeader(reason),
-      };
+      const headers = { accept: linesType, ...headersOf('POST', { reason }) };
       const incoming = await stream(path, { method: 'POST', headers });
       const { 'content-type': type } = incoming.headers;
       if (incoming.statusCode !== 200 || type !== linesType) return answerOf(await whole(incoming));
@@ -189,7 +162,7 @@ export function connectTo({ apiKey, ca, url }: Connection, { reason }: SessionOp
       const headers = {
         accept: 'application/json',
         'content-type': contentType,
-        ...reasonHeader(reason),
+        ...reasonOf('POST', reason),
         ...more,
       };
       return answerOf(await whole(await stream(path, { method: 'POST', headers, body })));

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmptyDatabase } from '../harness/database.ts';
+import { bootstrapKey, startScene } from '../harness/gateway.ts';
 
 /**
  * The package as npm makes and installs it, with what npm itself resolves from the registry, and without this checkout
@@ -119,6 +120,50 @@ describe('the packed package', () => {
     };
     expect(await serveOnce(program, ['serve'], project, given)).toEqual(well);
     await database.drop();
+  }, 180_000);
+
+  it('has a typed client for other programs', async () => {
+    const project = join(dir, 'local');
+    const source = `
+import { createClient, EspalierError, type Tenant } from 'espalier/client';
+const espalier = createClient({ url: process.argv[2] ?? '', apiKey: process.argv[3] ?? '' });
+const tenantId = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
+await espalier.request('POST /tenants', { body: { tenantId, displayName: 'Contoso' } });
+const { results } = await espalier.request('GET /tenants', { query: { sort: 'displayName:asc' } });
+const names: string[] = results.map((one: Tenant) => one.displayName);
+// @ts-expect-error there is no such operation
+const misspelt: Promise<unknown> = espalier.request('GET /tenant').catch(() => undefined);
+// @ts-expect-error a tenant has no such member
+const member: unknown = results[0]?.displayNam;
+// @ts-expect-error the path needs its parameter
+const without = () => espalier.request('DELETE /tenants/{tenantId}');
+const gone = await espalier.request('GET /keys/{keyId}', { path: { keyId: tenantId } }).catch((error: unknown) => error);
+await misspelt;
+console.log(JSON.stringify({ names, member, without: typeof without, status: gone instanceof EspalierError && gone.status }));
+`;
+    writeFileSync(join(project, 'consumer.mts'), source);
+    writeFileSync(
+      join(project, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          ...{ module: 'NodeNext', target: 'ES2024', strict: true, noEmit: true, skipLibCheck: false },
+          ...{ lib: ['ES2024', 'DOM'], types: ['node'], typeRoots: [join(root, 'node_modules/@types')] },
+        },
+        files: ['consumer.mts'],
+      }),
+    );
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+    await run(process.execPath, [compiler, '-p', project], { cwd: project, env: environment }).catch(
+      ({ stdout }: { stdout: string }) => expect(stdout).toBe(''),
+    );
+    const scene = await startScene({ world: { clouds: ['public'], tenants: [] } });
+    writeFileSync(join(project, 'gateway.crt'), scene.trust);
+    const { stdout } = await run(process.execPath, ['consumer.mts', scene.gateway.admin, bootstrapKey], {
+      cwd: project,
+      env: { ...environment, NODE_EXTRA_CA_CERTS: join(project, 'gateway.crt') },
+    });
+    await scene.close();
+    expect(JSON.parse(stdout)).toEqual({ names: ['Contoso'], without: 'function', status: 404 });
   }, 180_000);
 
   it('serves where it is installed globally, with its install scripts', async () => {

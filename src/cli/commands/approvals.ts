@@ -1,19 +1,19 @@
 /** `espalier approvals`: large changes that wait for a second operator (ESPALIER_APPROVALS). */
 
 import type { Command } from 'commander';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { isRow } from '../output/fields.ts';
 import { recordLines } from '../output/record.ts';
 import { checkConfirmable, confirm, hasTerminal, yesOption } from './confirmation.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
 import { act, list, show } from './kinds.ts';
-import { type Operation, pathOf } from './operation.ts';
 
 const approvalArgument: ArgumentSpec = {
   name: 'approvalId',
   text: 'the id that the change was answered with',
 };
 const someApproval = '1d7c2f3a-9e0b-4c55-b1f2-6a7b8c9d0e1f';
-const one: Operation = 'GET /approvals/{approvalId}';
+const one: OperationName = 'GET /approvals/{approvalId}';
 
 const reasonOption: OptionSpec = { flags: '--reason <text>', text: 'why, for the history', body: 'reason' };
 

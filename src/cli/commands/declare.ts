@@ -1,11 +1,11 @@
 /** The declaration of a command on a server, and how it becomes a command of commander's. */
 
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { methodOf, type OperationName } from '../../client/request.ts';
 import type { AdminServer } from '../admin-api.ts';
 import { formats, type Output } from '../output/output.ts';
 import { attributeOf, type Given, givenOf } from './given.ts';
 import type { NamedKind } from './named.ts';
-import { methodOf, type Operation, type Parameters } from './operation.ts';
 
 export interface OptionSpec {
   /** Flags as commander takes them: `-t, --tenant <tenantId>`. */
@@ -33,6 +33,8 @@ export interface ArgumentSpec {
   readonly names?: NamedKind;
 }
 
+export type Parameters = Readonly<Record<string, string>>;
+
 export interface VerbCall {
   readonly api: AdminServer;
   readonly output: Output;
@@ -50,17 +52,17 @@ export interface Verb {
   /** Command line after `espalier`, and what it does. */
   readonly examples: readonly (readonly [command: string, meaning: string])[];
   /** Every operation of the API that it calls. */
-  readonly operations: readonly Operation[];
+  readonly operations: readonly OperationName[];
   /** Resolves to the exit code, 0 if to nothing. */
   readonly run: (call: VerbCall) => Promise<number | undefined>;
 }
 
-const operations = new WeakMap<Command, readonly Operation[]>();
+const operations = new WeakMap<Command, readonly OperationName[]>();
 
 /** The operations that the command calls, for the check against the OpenAPI document. */
-export const operationsOf = (command: Command): readonly Operation[] => operations.get(command) ?? [];
+export const operationsOf = (command: Command): readonly OperationName[] => operations.get(command) ?? [];
 
-export const declareOperations = (command: Command, called: readonly Operation[]): void => {
+export const declareOperations = (command: Command, called: readonly OperationName[]): void => {
   operations.set(command, called);
 };
 

@@ -1,13 +1,13 @@
 /** `espalier devices`: registrations of Macs in Entra, which instance each belongs to, and what Intune knows of it. */
 
 import type { Command } from 'commander';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { fieldOf, isRow } from '../output/fields.ts';
 import { writeAnswer } from '../output/output.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
 import { transferVerbs } from './devices-transfer.ts';
 import { failedReportAdvice } from './failed-reports.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
-import { type Operation, pathOf } from './operation.ts';
 
 const deviceArgument: ArgumentSpec = {
   name: 'deviceId',
@@ -15,8 +15,8 @@ const deviceArgument: ArgumentSpec = {
 };
 const someDevice = 'c8a1f7e2-53b6-4b53-8a5d-2f4f2d1a9b10';
 const ofTenant = '-t 5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11';
-const one: Operation = 'GET /tenants/{tenantId}/devices/{deviceId}';
-const put: Operation = 'PUT /tenants/{tenantId}/devices/{deviceId}';
+const one: OperationName = 'GET /tenants/{tenantId}/devices/{deviceId}';
+const put: OperationName = 'PUT /tenants/{tenantId}/devices/{deviceId}';
 
 const reasonOption: OptionSpec = {
   flags: '--reason <text>',

@@ -4,14 +4,14 @@ import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
 import { isRow } from '../output/fields.ts';
 import { type Progress, startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
-import { type Operation, pathOf } from './operation.ts';
 
-const operation: Operation = 'GET /tenants/{tenantId}/devices/export';
-const devices: Operation = 'GET /tenants/{tenantId}/devices';
+const operation: OperationName = 'GET /tenants/{tenantId}/devices/export';
+const devices: OperationName = 'GET /tenants/{tenantId}/devices';
 const newline = 0x0a;
 
 /** Rows that are to come, for the bar; undefined where nobody looks at one. */

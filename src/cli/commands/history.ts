@@ -1,10 +1,10 @@
 /** `espalier history`: who did what, chained by hash. */
 
 import type { Command } from 'commander';
+import { pathOf } from '../../client/request.ts';
 import { usageFailure } from '../failure.ts';
 import { addGroup, type Verb } from './declare.ts';
 import { list, show } from './kinds.ts';
-import { pathOf } from './operation.ts';
 
 const entries = list({
   name: 'list',

@@ -1,17 +1,17 @@
 /** `espalier holds`: too many changes for the worse at once, and a person's word on them (ESPALIER_MASS_CHANGE). */
 
 import type { Command } from 'commander';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { isRow } from '../output/fields.ts';
 import { recordLines } from '../output/record.ts';
 import { checkConfirmable, confirm, hasTerminal, yesOption } from './confirmation.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
-import { type Operation, pathOf } from './operation.ts';
 
 const holdArgument: ArgumentSpec = { name: 'holdId', text: 'the id of the hold' };
 const someHold = '4c1d7f2e-3b6a-4d58-9e0f-8a7b6c5d4e3f';
 const ofTenant = '-t 5b1c0e6a-0d6e-4a57-9d3e-0f7f0a8f1c11';
-const one: Operation = 'GET /tenants/{tenantId}/holds/{holdId}';
+const one: OperationName = 'GET /tenants/{tenantId}/holds/{holdId}';
 
 const reasonOption: OptionSpec = { flags: '--reason <text>', text: 'why, for the history', body: 'reason' };
 

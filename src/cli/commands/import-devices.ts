@@ -3,15 +3,15 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { PassThrough, type Readable, Transform } from 'node:stream';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { CommandFailure, exitCodes, usageFailure } from '../failure.ts';
 import { fieldOf, isRow, type Row } from '../output/fields.ts';
 import { writeList } from '../output/list.ts';
 import { writeAnswer } from '../output/output.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
-import { type Operation, pathOf } from './operation.ts';
 
-const operation: Operation = 'POST /tenants/{tenantId}/devices/import';
+const operation: OperationName = 'POST /tenants/{tenantId}/devices/import';
 const mediaTypes = { csv: 'text/csv', ndjson: 'application/x-ndjson' } as const;
 type TransferFormat = keyof typeof mediaTypes;
 

@@ -1,5 +1,6 @@
 /** The three kinds of command that most are: lists, one object, and doing something. */
 
+import { methodOf, type OperationName, pathOf } from '../../client/request.ts';
 import { choices, lists } from '../api-model.ts';
 import { isRow, type Row } from '../output/fields.ts';
 import { type ListModel, writeList } from '../output/list.ts';
@@ -10,7 +11,6 @@ import { sayIfWaiting } from './approval.ts';
 import { checkConfirmable, confirm, yesOption } from './confirmation.ts';
 import { bodyOf, type OptionSpec, queryOf, type Verb, type VerbCall } from './declare.ts';
 import { withNames, withNamesBeside } from './named.ts';
-import { methodOf, type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
 export const tenantOption: OptionSpec = {
@@ -24,7 +24,7 @@ export const tenantOption: OptionSpec = {
 type Declared = Pick<Verb, 'name' | 'summary' | 'details' | 'arguments' | 'options' | 'examples'>;
 
 interface ListDeclaration extends Declared {
-  readonly operation: Operation;
+  readonly operation: OperationName;
 }
 
 const pagingOptions: readonly OptionSpec[] = [
@@ -41,7 +41,7 @@ const sortOption: OptionSpec = {
 
 const filterOption = (text: string): OptionSpec => ({ flags: '--filter <rsql>', text, query: 'filter' });
 
-function listModelOf(operation: Operation): ListModel {
+function listModelOf(operation: OperationName): ListModel {
   const model = lists[operation];
   if (model === undefined) throw new Error(`the API's document has no list ${operation}`);
   return model;
@@ -77,7 +77,7 @@ export function list({ operation, ...declared }: ListDeclaration): Verb {
 }
 
 interface ShowDeclaration extends Declared {
-  readonly operation: Operation;
+  readonly operation: OperationName;
   readonly human?: (answer: Row) => readonly string[];
   /** Said on standard error of what the answer shows: what helps. */
   readonly advice?: (answer: Row) => string | undefined;
@@ -102,7 +102,7 @@ export const show = ({ advice, human, operation, ...declared }: ShowDeclaration)
 });
 
 export interface ActDeclaration extends Declared {
-  readonly operation: Operation;
+  readonly operation: OperationName;
   readonly human?: (answer: Row) => readonly string[];
   /** Said on standard error when it is done. */
   readonly done?: (call: VerbCall, answer: unknown) => string | undefined;
@@ -115,7 +115,7 @@ export interface ActDeclaration extends Declared {
   /** More of the query than the options make. */
   readonly query?: (call: VerbCall) => Readonly<Record<string, string>>;
   /** The calls it makes besides its operation. */
-  readonly calls?: readonly Operation[];
+  readonly calls?: readonly OperationName[];
   /** More of the body than the options make. */
   readonly body?: (call: VerbCall) => Promise<Record<string, unknown>>;
   /** Runs after a success, such as waiting. */

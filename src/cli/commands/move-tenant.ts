@@ -4,6 +4,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { readHead } from '../../connection/cells/file.ts';
 import { looksLikeFileKey, newFileKey } from '../../secrets/sealed-file.ts';
 import { configSource } from '../environment.ts';
@@ -15,12 +16,11 @@ import { readSecret } from '../server/secret-input.ts';
 import { checkConfirmable, confirm } from './confirmation.ts';
 import type { VerbCall } from './declare.ts';
 import { departureLines } from './departure-lines.ts';
-import { type Operation, pathOf } from './operation.ts';
 
-const begin: Operation = 'POST /tenants/{tenantId}/move-out';
-const status: Operation = 'GET /tenants/{tenantId}/move-out';
-const file: Operation = 'GET /tenants/{tenantId}/move-out/file';
-const arrive: Operation = 'POST /tenants/{tenantId}/move-in';
+const begin: OperationName = 'POST /tenants/{tenantId}/move-out';
+const status: OperationName = 'GET /tenants/{tenantId}/move-out';
+const file: OperationName = 'GET /tenants/{tenantId}/move-out/file';
+const arrive: OperationName = 'POST /tenants/{tenantId}/move-in';
 const sealedType = 'application/octet-stream';
 const pollIntervalMs = 1_000;
 /** The first line of a file is a short one. */

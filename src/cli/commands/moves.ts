@@ -1,10 +1,10 @@
 /** `espalier moves`: devices from one instance to another, in steps that can be taken back. */
 
 import type { Command } from 'commander';
+import { pathOf } from '../../client/request.ts';
 import { isRow } from '../output/fields.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
 import { act, list, show, tenantOption } from './kinds.ts';
-import { pathOf } from './operation.ts';
 import { waitForMove } from './wait-for-move.ts';
 
 const moveArgument: ArgumentSpec = { name: 'moveId', text: 'the id of the move' };

@@ -1,5 +1,6 @@
 /** Tenants and instances by their names: an operator types one in the place of an id, and tables show it beside the id. */
 
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { parseGuid } from '../../ids.ts';
 import { nearestName } from '../../runtime/nearest-name.ts';
 import type { AdminApi } from '../admin-api.ts';
@@ -10,7 +11,6 @@ import { fieldOf, isRow, type Row } from '../output/fields.ts';
 import type { ListModel, Page } from '../output/list.ts';
 import type { Column } from '../output/table.ts';
 import { attributeOf } from './given.ts';
-import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
 export type NamedKind = 'instance' | 'tenant';
@@ -20,7 +20,7 @@ interface Named {
   readonly name: string;
 }
 
-const lists: Readonly<Record<NamedKind, { readonly operation: Operation; readonly name: string }>> = {
+const lists: Readonly<Record<NamedKind, { readonly operation: OperationName; readonly name: string }>> = {
   tenant: { operation: 'GET /tenants', name: 'displayName' },
   instance: { operation: 'GET /tenants/{tenantId}/instances', name: 'name' },
 };

@@ -2,12 +2,12 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import type { AdminApi } from '../admin-api.ts';
 import { CommandFailure, exitCodes } from '../failure.ts';
 import { writeAnswer } from '../output/output.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
-import { type Operation, pathOf } from './operation.ts';
 import { pagesOf } from './pages.ts';
 
 const pollIntervalMs = 1_000;
@@ -17,7 +17,7 @@ export const rebuildOperations = {
   rebuild: 'POST /tenants/{tenantId}/routes/rebuild',
   status: 'GET /tenants/{tenantId}/status',
   instances: 'GET /tenants/{tenantId}/instances',
-} as const satisfies Record<string, Operation>;
+} as const satisfies Record<string, OperationName>;
 
 const tenantRow = z.object({ tenantId: z.string() });
 const asked = z.object({ tenantId: z.string(), instances: z.number(), requestedAt: z.string() });
@@ -39,7 +39,7 @@ function read<T>(schema: z.ZodType<T>, answer: unknown): T {
 
 async function rowsOf<T>(
   api: AdminApi,
-  operation: Operation,
+  operation: OperationName,
   tenantId: string,
   schema: z.ZodType<T>,
 ): Promise<T[]> {

@@ -1,12 +1,12 @@
 /** Waits until a step of a move is written. A comparison of both instances has no end of its own and is not waited for. */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { fieldOf, isRow, type Row } from '../output/fields.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
-import { type Operation, pathOf } from './operation.ts';
 
-const operation: Operation = 'GET /tenants/{tenantId}/moves/{moveId}';
+const operation: OperationName = 'GET /tenants/{tenantId}/moves/{moveId}';
 const pollIntervalMs = 500;
 
 const count = (move: Row, field: string): number => Number(fieldOf(move, field) ?? 0);

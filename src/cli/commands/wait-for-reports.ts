@@ -1,12 +1,12 @@
 /** Waits until nothing of a tenant's backlog of reports is left, or something holds it. */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { type OperationName, pathOf } from '../../client/request.ts';
 import { fieldOf, isRow } from '../output/fields.ts';
 import { startProgress } from '../output/progress.ts';
 import type { VerbCall } from './declare.ts';
-import { type Operation, pathOf } from './operation.ts';
 
-const status: Operation = 'GET /tenants/{tenantId}/status';
+const status: OperationName = 'GET /tenants/{tenantId}/status';
 const pollIntervalMs = 1_000;
 
 export async function waitForReports({ api, output, parameters }: VerbCall): Promise<void> {

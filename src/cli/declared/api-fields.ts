@@ -106,10 +106,3 @@ export const waitsForApproval = z.object({
   expiresAt: z.string(),
   state: z.enum(['waiting']),
 });
-export const tenantRemoval = z.object({ dryRun: z.boolean(), devices: z.number(), instances: z.number() });
-export const instanceRemoval = z.object({
-  dryRun: z.boolean(),
-  devices: z.number(),
-  moved: z.number(),
-  retracted: z.number(),
-});

@@ -1,6 +1,5 @@
 /** Binds operators of Entra to tenants, before anything else is done: nobody sees meanwhile what is not to be seen. */
 
-import { randomUUID } from 'node:crypto';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
 import type { OperatorPlan } from './plan.ts';
 
@@ -20,8 +19,7 @@ export async function assignOperators(
     if (action === 'none') continue;
     const { id, tenants } = operator;
     try {
-      const path = `/operators/${encodeURIComponent(id)}`;
-      await api.call('PUT', path, { tenants }, { 'idempotency-key': randomUUID() });
+      await api.request('PUT /operators/{operatorId}', { path: { operatorId: id }, body: { tenants } });
       results.push({ id, state: 'done', detail: '' });
     } catch (error) {
       if (!(error instanceof CommandFailure)) throw error;

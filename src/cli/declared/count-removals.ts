@@ -1,22 +1,19 @@
 /** Asks the gateway what goes with each instance and tenant that is to be deleted; nothing is deleted by asking. */
 
 import type { AdminApi } from '../admin-api.ts';
-import { instanceRemoval, tenantRemoval } from './api-fields.ts';
 import { countText } from './count-text.ts';
 import { inParallel } from './in-parallel.ts';
 import type { InstancePlan, Plan, Refusal, Removal, TenantPlan } from './plan.ts';
-import { requestsAtOnce, tenantPath } from './read-present.ts';
+import { requestsAtOnce } from './read-present.ts';
 
-const instanceCounts = instanceRemoval.pick({ devices: true, moved: true });
-const tenantCounts = tenantRemoval.pick({ devices: true });
-
-const ask = (api: AdminApi, path: string): Promise<unknown> => api.call('DELETE', `${path}?dry-run=true`);
+const query = { 'dry-run': 'true' } as const;
 
 async function countInstances(api: AdminApi, { instances, tenantId }: TenantPlan): Promise<InstancePlan[]> {
   return inParallel(instances, 1, async (instance) => {
     if (instance.action !== 'delete' || instance.id === undefined) return instance;
-    const path = `${tenantPath(tenantId)}/instances/${encodeURIComponent(instance.id)}`;
-    return { ...instance, removal: instanceCounts.parse(await ask(api, path)) };
+    const path = { tenantId, instanceId: instance.id };
+    const gone = await api.request('DELETE /tenants/{tenantId}/instances/{instanceId}', { path, query });
+    return { ...instance, removal: { devices: gone.devices, ...('moved' in gone && { moved: gone.moved }) } };
   });
 }
 
@@ -40,8 +37,11 @@ export async function countRemovals(
   { force }: { readonly force: boolean },
 ): Promise<Plan> {
   const tenants = await inParallel(plan.tenants, requestsAtOnce, async (tenant): Promise<TenantPlan> => {
-    if (tenant.action === 'delete')
-      return { ...tenant, removal: tenantCounts.parse(await ask(api, tenantPath(tenant.tenantId))) };
+    if (tenant.action === 'delete') {
+      const path = { tenantId: tenant.tenantId };
+      const { devices } = await api.request('DELETE /tenants/{tenantId}', { path, query });
+      return { ...tenant, removal: { devices } };
+    }
     return { ...tenant, instances: await countInstances(api, tenant) };
   });
   const refusals = tenants.flatMap(({ instances, removal, tenantId }) => [

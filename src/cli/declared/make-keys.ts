@@ -1,6 +1,5 @@
 /** Makes operators' keys. Each is shown by the gateway this once, so it goes into a file that only its owner reads. */
 
-import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AdminApi, CommandFailure } from '../admin-api.ts';
@@ -33,7 +32,7 @@ async function makeKey(
       ...(tenants === undefined ? {} : { tenants }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    const made = createdKey.parse(await api.call('POST', '/keys', body, { 'idempotency-key': randomUUID() }));
+    const made = createdKey.parse(await api.request('POST /keys', { body }));
     await file.writeFile(`${made.key}\n`);
     await file.sync();
     written = true;

@@ -16,29 +16,40 @@ export const readTenantAnswer = (body: unknown): PresentTenant => ({
   instances: [],
 });
 
-async function readPages<Row>(api: AdminApi, path: string, read: (row: unknown) => Row): Promise<Row[]> {
-  const page = z.object({ totalCount: z.number(), results: z.array(z.unknown()) });
+const pageShape = z.object({ totalCount: z.number(), results: z.array(z.unknown()) });
+
+/** `page` reads one with the query that it is given. */
+async function readPages<Row>(
+  page: (query: { readonly page: number; readonly 'page-size': number }) => Promise<unknown>,
+  read: (row: unknown) => Row,
+): Promise<Row[]> {
   const rows: Row[] = [];
   for (let number = 0; ; number += 1) {
-    const answer = page.parse(await api.call('GET', `${path}?page=${number}&page-size=${pageSize}`));
-    rows.push(...answer.results.map(read));
-    if (answer.results.length === 0 || rows.length >= answer.totalCount) return rows;
+    const { results, totalCount } = pageShape.parse(await page({ page: number, 'page-size': pageSize }));
+    rows.push(...results.map(read));
+    if (results.length === 0 || rows.length >= totalCount) return rows;
   }
 }
+
+const readTenants = (api: AdminApi): Promise<PresentTenant[]> =>
+  readPages((query) => api.request('GET /tenants', { query }), readTenantAnswer);
 
 export const tenantPath = (tenantId: string): string => `/tenants/${encodeURIComponent(tenantId)}`;
 
 const withInstances = async (api: AdminApi, tenant: PresentTenant): Promise<PresentTenant> => ({
   ...tenant,
-  instances: await readPages(api, `${tenantPath(tenant.tenantId)}/instances`, (row) =>
-    presentInstance.parse(row),
+  instances: await readPages(
+    (query) =>
+      api.request('GET /tenants/{tenantId}/instances', { path: { tenantId: tenant.tenantId }, query }),
+    (row) => presentInstance.parse(row),
   ),
 });
 
 /** undefined: the key sees no such tenant. */
 export async function readTenant(api: AdminApi, tenantId: string): Promise<PresentTenant | undefined> {
   try {
-    return await withInstances(api, readTenantAnswer(await api.call('GET', tenantPath(tenantId))));
+    const answer = await api.request('GET /tenants/{tenantId}', { path: { tenantId } });
+    return await withInstances(api, readTenantAnswer(answer));
   } catch (error) {
     if (error instanceof CommandFailure && error.exitCode === exitCodes.notFound) return undefined;
     throw error;
@@ -47,12 +58,12 @@ export async function readTenant(api: AdminApi, tenantId: string): Promise<Prese
 
 /** Every tenant that the key may see, with its instances. */
 export async function readAllTenants(api: AdminApi): Promise<PresentTenant[]> {
-  const tenants = await readPages(api, '/tenants', readTenantAnswer);
+  const tenants = await readTenants(api);
   return inParallel(tenants, requestsAtOnce, (tenant) => withInstances(api, tenant));
 }
 
 async function readKeys(api: AdminApi): Promise<PresentKey[]> {
-  const { results } = z.object({ results: z.array(presentKey) }).parse(await api.call('GET', '/keys'));
+  const { results } = z.object({ results: z.array(presentKey) }).parse(await api.request('GET /keys'));
   return results;
 }
 
@@ -65,7 +76,10 @@ const presentOperator = z.object({
 
 /** Every operator of Entra whom the key sees. */
 export const readOperators = (api: AdminApi): Promise<PresentOperator[]> =>
-  readPages(api, '/operators', (row) => presentOperator.parse(row));
+  readPages(
+    (query) => api.request('GET /operators', { query }),
+    (row) => presentOperator.parse(row),
+  );
 
 /** `all`: also tenants that the files do not name. Those come without their instances, which go with them. */
 export async function readPresent(
@@ -76,9 +90,7 @@ export async function readPresent(
   const named = declared.tenants.map(({ tenantId }) => tenantId);
   const found = await inParallel(named, requestsAtOnce, (tenantId) => readTenant(api, tenantId));
   const tenants = found.flatMap((tenant) => (tenant === undefined ? [] : [tenant]));
-  const others = all
-    ? (await readPages(api, '/tenants', readTenantAnswer)).filter(({ tenantId }) => !named.includes(tenantId))
-    : [];
+  const others = all ? (await readTenants(api)).filter(({ tenantId }) => !named.includes(tenantId)) : [];
   return {
     tenants: [...tenants, ...others],
     keys: declared.keys.length > 0 ? await readKeys(api) : [],

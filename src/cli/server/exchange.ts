@@ -4,8 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-
-export type Method = 'DELETE' | 'GET' | 'PATCH' | 'POST' | 'PUT';
+import type { Method } from '../../client/request.ts';
 
 export interface Asked {
   readonly method: Method;
