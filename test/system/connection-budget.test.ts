@@ -63,10 +63,11 @@ describe('ESPALIER_DATABASE_CONNECTIONS', () => {
   }, 60_000);
 
   it('is compared with what the server allows by doctor', async () => {
-    const doctor = () => runCommand(['doctor', '--timeout', '2'], { environment: scene.environment });
+    // The sessions that are open stay, and a superuser's are not bound by the limit: so only doctor's reading is seen here.
+    const environment = { ...scene.environment, DATABASE_URL: scene.database.url };
+    const doctor = () => runCommand(['doctor', '--timeout', '2'], { environment });
     expect((await doctor()).stdout).toMatch(/ok +database\.connections .*of \d+ connections in use/);
     const name = new URL(scene.database.url).pathname.slice(1);
-    // The sessions that are open stay; superusers are not bound by it, so only doctor's reading is seen here.
     await scene.database.sql.unsafe(`alter database ${name} connection limit ${budget - 1}`);
     expect((await doctor()).stdout).toMatch(/FAIL +database\.connections/i);
   }, 60_000);
