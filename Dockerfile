@@ -50,6 +50,5 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
 LABEL org.opencontainers.image.title="Espalier" \
       org.opencontainers.image.description="Multi-tenant gateway between Jamf Pro and Microsoft Intune" \
       org.opencontainers.image.licenses="Apache-2.0"
-# A young generation of a fixed size: V8 lets it grow to 128 MB where the machine has much memory (docs/import-export.md).
-ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/dist/cli/main.js"]
+ENTRYPOINT ["node", "/app/dist/cli/main.js"]
 CMD ["serve"]

@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../runtime/config.ts';
 import { createNodeLog, type RunningGateway, type StartOptions, startGateway } from '../runtime/node.ts';
+import { boundYoungGeneration } from '../runtime/node-young-generation.ts';
 import { countProcesses } from '../runtime/process-shares.ts';
 import { configOrExit } from './environment.ts';
 import { exitCodes } from './failure.ts';
@@ -48,6 +49,7 @@ async function startOrExit(config: Config, options: StartOptions): Promise<Runni
   // One processor gains nothing from the helpers of a collection: they only keep it from the thread that waits for
   // them.
   if (availableParallelism() === 1) setFlagsFromString('--no-parallel-scavenge');
+  boundYoungGeneration();
   try {
     return await startGateway(config, createNodeLog(config), options);
   } catch (error) {
