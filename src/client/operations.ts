@@ -1626,7 +1626,7 @@ export interface Operations {
     readonly input: { readonly path: { readonly tenantId: string } };
     readonly answer: string;
   };
-  /** Take a tenant in by the sealed file of its move-out, all of it or nothing. One transaction: the whole file, or nothing. The same file again answers already=true; one of an older generation, or of another version of the schema, is a conflict. Every instance is reconciled afterwards; confirm tells Intune the addresses of this deployment. Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. Importing the same rows again changes nothing. */
+  /** Take a tenant in by the sealed file of its move-out, all of it or nothing. One transaction: the whole file, or nothing. The same file again answers already=true; one of an older generation, or of another version of the schema, is a conflict. Every instance is reconciled afterwards; confirm tells Intune the addresses of this deployment. Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. The same body again changes nothing. */
   'POST /tenants/{tenantId}/move-in': {
     readonly input: {
       readonly path: { readonly tenantId: string };
@@ -1766,7 +1766,7 @@ export interface Operations {
     };
     readonly answer: undefined;
   };
-  /** Put the devices of a CSV or NDJSON file on their computers, as PUT of each; gzip is taken. Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted. Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. Importing the same rows again changes nothing. */
+  /** Put the devices of a CSV or NDJSON file on their computers, as PUT of each; gzip is taken. Up to 1,000,000 rows, streamed. mode=partial takes every good row and lists the bad ones with their lines; mode=atomic takes all or none. Rows that change nothing are counted as accepted. Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. The same body again changes nothing. */
   'POST /tenants/{tenantId}/devices/import': {
     readonly input: {
       readonly path: { readonly tenantId: string };

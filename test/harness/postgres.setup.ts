@@ -30,6 +30,14 @@ const ofRun = globalThis as typeof globalThis & {
   espalierTests?: { shared: Promise<Shared>; users: number };
 };
 
+/** Tables that tests add to their copies, to see what a gateway does, are written by triggers as the role that serves. */
+async function grantTestTables(template: string): Promise<void> {
+  const sql = postgres(template, { max: 1, onnotice: () => undefined });
+  for (const kind of ['tables', 'sequences'])
+    await sql.unsafe(`alter default privileges in schema public grant all on ${kind} to ${servingRole.name}`);
+  await sql.end();
+}
+
 /** One PostgreSQL for the whole run, the embedded one, one place for compiled code, and the command line that tests start. */
 async function start(): Promise<Shared> {
   const unpatched = driverFault();
@@ -54,6 +62,7 @@ async function start(): Promise<Shared> {
   template.pathname = `/${templateDatabase}`;
   await migrateDatabase(template.href);
   await grantServing(template.href, servingRole.name);
+  await grantTestTables(template.href);
   return {
     url: server.url,
     end: async () => {

@@ -56,7 +56,7 @@ const problemAnswer = (description: string) => ({
 
 const noIdempotencyKey =
   'Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. ' +
-  'Importing the same rows again changes nothing.';
+  'The same body again changes nothing.';
 
 const readsJson = ({ responses = {} }: Operation): boolean => {
   const answer = responses['200'] as { content?: Record<string, unknown> } | undefined;
