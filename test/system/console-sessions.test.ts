@@ -27,9 +27,9 @@ describe('sessions', () => {
       });
       lead(socket);
     });
-    const url = new URL(scene.database.url);
+    const url = new URL(scene.database.servingUrl!);
     url.host = `127.0.0.1:${door.port}`;
-    await scene.startOn({ ...scene.database, url: url.href });
+    await scene.startOn({ ...scene.database, servingUrl: url.href });
     const tenants = [scene.world.tenants[0]!.tenantId];
     const as = async (name: string, given: object) =>
       visitConsole(scene, (await scene.api('POST', '/keys', { name, ...given })).json.key);

@@ -89,8 +89,8 @@ export const double = ofKind('double', [
   {
     name: 'one ResyncTimestamp is acted on with every heartbeat',
     file: 'src/store/tenants/heartbeat.ts',
-    found: ' and resync_timestamp is distinct from ${timestamp}`',
-    replacement: '`',
+    found: ' and resync_timestamp is distinct from ${timestamp}',
+    replacement: '',
     noticedBy: test('test/system/connection.test.ts', 'acts once per distinct ResyncTimestamp'),
   },
 ]);
