@@ -17,7 +17,7 @@ import type { RelayPlan } from './tls-relay.ts';
 
 /** Those of the TLS table: TLS from the caller, and TLS to the instances, whose certificate everyone verifies. */
 
-/** Of a scene whose instances speak TLS. */
+/** The contestants of a scene whose instances speak TLS. */
 function authorityOf({ instancesCa }: PeerScene): string {
   if (instancesCa === undefined) throw new RangeError('the instances speak without TLS');
   return instancesCa;

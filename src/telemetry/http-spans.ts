@@ -77,7 +77,7 @@ export async function inServerSpan<T extends { readonly status: number }>(
   });
 }
 
-/** Whoever is asked; the name of the service that a map of services shows. */
+/** The service that a request goes to, by the name that a map of services shows. */
 export type Peer = 'jamf-pro' | 'entra' | 'graph' | 'intune';
 
 export interface ClientRequest {

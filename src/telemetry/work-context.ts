@@ -13,7 +13,7 @@ export const withRequestId = <T>(requestId: string, work: () => T): T =>
 
 export interface WorkIds {
   readonly requestId?: string;
-  /** Of a trace that somebody records, or of a caller who records none. */
+  /** The trace that the work stands in; the caller's, where nothing is recorded here. */
   readonly traceId?: string;
   readonly spanId?: string;
 }

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import {
   beginMoveOut,
   cancelMoveOut,
@@ -12,8 +13,8 @@ import { newId } from '../../ids.ts';
 import { exportMs, exportsAtOnce, slowReaderMs } from '../../limits.ts';
 import { createSharedBound } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
-import { requireRole, tenantOf } from '../access.ts';
-import type { AdminApp, AdminServices } from '../context.ts';
+import { requireRole, requireUnbound, tenantOf } from '../access.ts';
+import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { enter } from '../devices/export.ts';
 import { nothingChanged, originOf } from '../recording.ts';
 import {
@@ -112,6 +113,12 @@ const file = createRoute({
   },
 });
 
+/** A file holds the tenant's secrets for whoever has its key, so an admin of single tenants moves none of them. */
+function requireMover(c: Context<AdminEnv>): void {
+  requireRole(c, 'admin');
+  requireUnbound(c);
+}
+
 function describe(tenantId: string, found: Departing | undefined, dryRun = false): z.infer<typeof departure> {
   const waitsFor = found?.draining ?? { computers: 0, reports: 0, seconds: 0 };
   const leaving = found?.placement;
@@ -146,7 +153,7 @@ function addFile(app: AdminApp, services: AdminServices): void {
   const atOnce = createSharedBound({ sharing, limit: exportsAtOnce, maxWaiting: 0, longestMs: exportMs });
   app.openapi(file, async (c) => {
     const tenant = await tenantOf(c, sql);
-    requireRole(c, 'admin');
+    requireMover(c);
     const key = fileKeyOf(c.req.valid('header')['x-espalier-file-key']);
     if (c.req.method === 'HEAD') return c.body(null, 200);
     const leave = await enter(atOnce);
@@ -179,7 +186,7 @@ export function addMoveOut(app: AdminApp, services: AdminServices): void {
   const { sql, tenants } = services;
   app.openapi(begin, async (c) => {
     const tenant = await tenantOf(c, sql);
-    requireRole(c, 'admin');
+    requireMover(c);
     const { tenantId } = tenant;
     const before = await readDeparture(sql, tenantId);
     const isTrial = c.req.valid('query')['dry-run'] === 'true';
@@ -198,7 +205,7 @@ export function addMoveOut(app: AdminApp, services: AdminServices): void {
   });
   app.openapi(cancel, async (c) => {
     const { tenantId } = await tenantOf(c, sql);
-    requireRole(c, 'admin');
+    requireMover(c);
     const { 'dry-run': dryRun, force } = c.req.valid('query');
     const before = await readDeparture(sql, tenantId);
     if (before === undefined) nothingChanged(c);

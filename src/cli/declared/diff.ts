@@ -305,7 +305,7 @@ function refuseUntagged(
   ];
 }
 
-/** What is made or kept with a tag has it, whether its file says so or not. */
+/** With `--select-tag` every tenant that is made or kept gets the tag, also where its file does not name it. */
 const withTag = (
   tenant: DeclaredTenant,
   present: PresentTenant | undefined,

@@ -34,7 +34,7 @@ export type PartLabel =
 /** A label in a line of its own, so that the rows behind it are passed on unread. */
 export const partOf = (label: PartLabel, text: string): string => `${JSON.stringify(label)}\n${text}`;
 
-/** A part was sealed by a deployment that had the key, so its form is trusted. */
+/** The form is trusted, for a part that has another one fails; whose rows it holds is not (store/cells/tenant-rows.ts). */
 export function readPart(part: string): { readonly label: PartLabel; readonly text: string } {
   const end = part.indexOf('\n');
   return { label: JSON.parse(part.slice(0, end)) as PartLabel, text: part.slice(end + 1) };

@@ -111,6 +111,7 @@ async function sealAnew(
 /** Writes the parts of the file, and says how many rows of each table there were. */
 async function writeParts(
   tx: Transaction,
+  tenantId: string,
   parts: AsyncIterable<string>,
   { maxRows, skipHistory }: { readonly maxRows: number; readonly skipHistory: boolean },
 ): Promise<{ rows: Record<string, number>; secrets: FileSecrets }> {
@@ -136,7 +137,9 @@ async function writeParts(
         );
       rows[table] = (rows[table] ?? 0) + count;
       const isHistory = table === 'history' || table === 'history_heads';
-      if (!(isHistory && skipHistory)) await writeTenantRows(tx, { table, rows: text, count });
+      if (isHistory && skipHistory) continue;
+      if (!(await writeTenantRows(tx, tenantId, { table, rows: text, count })))
+        throw new FileBroken(`a row of ${table} is of another tenant`);
     }
   }
   return { rows, secrets };
@@ -182,7 +185,7 @@ async function arrive(options: MoveInOptions): Promise<Arrival> {
     if (wasTaken(head, placement, present !== undefined)) return { ...arrival, already: true, rows: {} };
     if (present) await removeRemains(tx, tenantId);
     const skipHistory = await keepsOwnHistory(tx, tenantId, placement);
-    const { rows, secrets } = await writeParts(tx, file.parts, { maxRows, skipHistory });
+    const { rows, secrets } = await writeParts(tx, tenantId, file.parts, { maxRows, skipHistory });
     await sealAnew(tx, sealer, tenantId, secrets);
     await recordArrival(tx, tenantId, head);
     await announceArrival(tx, tenantId, rows.routes ?? 0);

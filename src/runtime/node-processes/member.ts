@@ -66,7 +66,7 @@ export async function joinSupervisor(): Promise<MemberChannel> {
   let begin: (() => void) | undefined;
   let stopAsked: { delayMs: number; closed: boolean } | undefined;
   let stop: ((delayMs: number, closed: boolean) => void) | undefined;
-  // What is told before the beginning is in it, or about nothing that this process had a part in.
+  // Orders may come before the first one has begun this process; its beginning holds the newest secret, and it has taken nothing yet.
   let ticketSecret: ChangingTicketSecret | undefined;
   let takings: ToldTakings | undefined;
   const obey = async (order: Order): Promise<void> => {

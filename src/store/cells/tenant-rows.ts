@@ -131,13 +131,25 @@ const onConflict = (tx: Transaction, table: string): Fragment => {
     trimmed_sequence = excluded.trimmed_sequence, trimmed_hash = excluded.trimmed_hash`;
 };
 
-/** Throws for a table that is none of a tenant's. */
-export async function writeTenantRows(tx: Transaction, { rows, table }: RowBatch): Promise<void> {
+/**
+ * Throws for a table that is none of a tenant's. False: a row is of another tenant, and that row was not written; whoever has
+ * the key of a file may have made it.
+ */
+export async function writeTenantRows(
+  tx: Transaction,
+  tenantId: string,
+  { rows, table }: RowBatch,
+): Promise<boolean> {
   const moved = movedTables.get(table);
   if (moved === undefined) throw new Error(`a moved tenant has no table ${table}`);
   const { columns, name } = moved;
   await tx`
     insert into ${tx(name)} (${tx(columns)})
     select ${tx(columns)} from json_populate_recordset(null::${tx(name)}, ${rows}::text::json)
+    where tenant_id = ${tenantId}
     ${onConflict(tx, table)}`;
+  const [found] = await tx<{ isOwn: boolean }[]>`
+    select coalesce(bool_and(given->>'tenant_id' is not distinct from ${tenantId}), true) as "isOwn"
+    from json_array_elements(${rows}::text::json) given`;
+  return found?.isOwn ?? false;
 }
