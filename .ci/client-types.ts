@@ -58,7 +58,9 @@ function parametersText(document: Document, operation: Operation, place: 'path' 
   if (found.length === 0) return '';
   const members = found.map(({ description, name, required, schema = {} }) => {
     const mark = place === 'path' || required === true ? '' : '?';
-    return `${comment(description ?? schema.description)}readonly ${memberName(name)}${mark}: ${queryText(schema)};`;
+    // What an id in the path means stands in its name; a comment on each of them hides the rest.
+    const said = place === 'path' ? '' : comment(description ?? schema.description);
+    return `${said}readonly ${memberName(name)}${mark}: ${queryText(schema)};`;
   });
   const mayMiss = place === 'query' && !found.some(({ required }) => required === true);
   return `readonly ${place}${mayMiss ? '?' : ''}: { ${members.join('\n')} };`;

@@ -67,25 +67,43 @@ export const step = z
   })
   .openapi('Step');
 
-export const tenantPath = z.object({ tenantId: z.string().openapi({ format: 'uuid' }) });
-export const instancePath = tenantPath.extend({ instanceId: z.string().openapi({ format: 'uuid' }) });
-export const devicePath = tenantPath.extend({ deviceId: z.string().openapi({ format: 'uuid' }) });
+/** An id in a path; what is no GUID names nothing, and is answered 404 by whoever reads it. */
+export const pathId = (description: string) => z.string().openapi({ format: 'uuid', description });
+
+export const tenantPath = z.object({ tenantId: pathId('The Entra tenant, by its GUID') });
+export const instancePath = tenantPath.extend({ instanceId: pathId('The Jamf Pro instance') });
+export const devicePath = tenantPath.extend({ deviceId: pathId('The device, by its id in Entra') });
 
 /** `page` from 0, `page-size` at most 2000 (contract sections 8 and 11). */
 export const paging = z
   .object({
-    page: z.coerce.number().int().min(0).max(1_000_000).default(0).openapi({ example: 0 }),
-    'page-size': z.coerce.number().int().min(1).max(2_000).default(100).openapi({ example: 100 }),
-    sort: z.string().optional().openapi({ example: 'displayName:asc' }),
+    page: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .openapi({ description: 'The page, counted from 0', example: 0 }),
+    'page-size': z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(2_000)
+      .default(100)
+      .openapi({ description: 'Rows of a page', example: 100 }),
+    sort: z.string().optional().openapi({
+      description: 'Fields, each with :asc or :desc, joined by commas',
+      example: 'displayName:asc',
+    }),
   })
   // A filter that is silently ignored would show everything as if it matched.
   .strict();
 
+export const flag = (description: string) =>
+  z.enum(['true', 'false']).default('false').openapi({ description });
+
 /** With `dryRun` the answer says what would be done. */
-export const dryRunFlag = z
-  .enum(['true', 'false'])
-  .default('false')
-  .openapi({ description: 'true: only say what would be done, and do nothing' });
+export const dryRunFlag = flag('true: only say what would be done, and do nothing');
 export const dryRunQuery = z.object({ 'dry-run': dryRunFlag }).strict();
 
 /** Version of objects that are made and deleted but never changed, such as keys. */

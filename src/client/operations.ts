@@ -1384,8 +1384,10 @@ export interface Operations {
   'GET /sessions': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over name, createdAt, lastSeenAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1407,7 +1409,8 @@ export interface Operations {
   'GET /overview': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
         /** Only what needs a person for this kind of reason */
         readonly kind?:
@@ -1450,8 +1453,10 @@ export interface Operations {
   'GET /tenants': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1478,7 +1483,11 @@ export interface Operations {
   'DELETE /tenants/{tenantId}': {
     readonly input: {
       readonly path: { readonly tenantId: string };
-      readonly query?: { readonly force?: 'true' | 'false'; readonly 'dry-run'?: 'true' | 'false' };
+      readonly query?: {
+        /** true: also with devices, whose routes and reports go with it */ readonly force?: 'true' | 'false';
+        /** true: only say what would be done, and do nothing */
+        readonly 'dry-run'?: 'true' | 'false';
+      };
     };
     readonly answer: TenantRemoval | WaitsForApproval;
   };
@@ -1487,7 +1496,7 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly step?: 'five-minutes' | 'hour' | 'day';
+        /** How long one row of the answer is */ readonly step?: 'five-minutes' | 'hour' | 'day';
         /** How far back. Unless told 24 for five minutes, 168 for hours, 840 for days. */
         readonly hours?: number;
       };
@@ -1589,7 +1598,9 @@ export interface Operations {
   'POST /tenants/{tenantId}/migrate': {
     readonly input: {
       readonly path: { readonly tenantId: string };
-      readonly query?: { readonly 'dry-run'?: 'true' | 'false' };
+      readonly query?: {
+        /** false: also take the steps that Espalier itself can take */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body: Migrate;
     };
     readonly answer: MigrationPlan;
@@ -1643,8 +1654,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over name, url, enabled, paused, jamfVersion, lastSeenAt, lastErrorAt, instanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1678,8 +1691,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly instanceId: string };
       readonly query?: {
-        readonly force?: 'true' | 'false';
+        /** true: also with devices */ readonly force?: 'true' | 'false';
+        /** true: Intune is told first that devices which nobody else claims are not managed */
         readonly retract?: 'true' | 'false';
+        /** true: only say what would be done, and do nothing */
         readonly 'dry-run'?: 'true' | 'false';
       };
     };
@@ -1735,8 +1750,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly instanceId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over name, createdAt, expiresAt, lastUsedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1773,6 +1790,7 @@ export interface Operations {
       readonly query?: {
         /** partial keeps the good rows; atomic refuses all of them where one is bad */
         readonly mode?: 'partial' | 'atomic';
+        /** true: only say what would be done, and do nothing */
         readonly 'dry-run'?: 'true' | 'false';
         /** For the history */
         readonly reason?: string;
@@ -1800,8 +1818,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over deviceId, instanceId, serialNumber, pinned, state, conflict: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1847,7 +1867,11 @@ export interface Operations {
   'GET /tenants/{tenantId}/devices/{deviceId}/timeline': {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly deviceId: string };
-      readonly query?: { readonly page?: number; readonly 'page-size'?: number };
+      readonly query?: {
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
+        readonly 'page-size'?: number;
+      };
     };
     readonly answer: Timeline;
   };
@@ -1884,7 +1908,9 @@ export interface Operations {
   'POST /tenants/{tenantId}/moves': {
     readonly input: {
       readonly path: { readonly tenantId: string };
-      readonly query?: { readonly 'dry-run'?: 'true' | 'false' };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body: NewMove;
     };
     readonly answer: MovePlan | Created;
@@ -1894,8 +1920,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over moveId, tenantId, from, to, state, paused: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1907,8 +1935,10 @@ export interface Operations {
   'GET /moves': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over moveId, tenantId, from, to, state, paused: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1926,8 +1956,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly moveId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over deviceId, state, reason: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -1973,8 +2005,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over state, openedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2008,8 +2042,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over version, deviceId, changedAt, author, rule, pinned, fromInstanceId, toInstanceId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2022,9 +2058,12 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** The version of the table that is compared */
         readonly from: number;
+        /** The version that it is compared with */
         readonly to: number;
       };
     };
@@ -2034,7 +2073,9 @@ export interface Operations {
   'POST /tenants/{tenantId}/routes/rollback': {
     readonly input: {
       readonly path: { readonly tenantId: string };
-      readonly query?: { readonly 'dry-run'?: 'true' | 'false' };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body: RouteRollbackRequest;
     };
     readonly answer: RouteRollback;
@@ -2044,8 +2085,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over deviceId, pain: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2058,8 +2101,10 @@ export interface Operations {
     readonly input: {
       readonly path: { readonly tenantId: string };
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over deviceId, previousDeviceId, linkedBy, linkedAt, retiredAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2071,8 +2116,10 @@ export interface Operations {
   'GET /reports': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over tenantId, deviceId, instanceId, state, reason, failedAt, updatedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2084,8 +2131,10 @@ export interface Operations {
   'GET /reports/causes': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over tenantId, deviceId, instanceId, state, reason, failedAt, updatedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2096,7 +2145,9 @@ export interface Operations {
   /** Make the failed, held, completed or verified reports that a filter matches due again, behind what is new. They are sent again at 100 a second for each tenant. Held reports are looked at at once; reports that are on their way are left alone. dry-run=true says how many there are, with a sample. */
   'POST /reports/replay': {
     readonly input: {
-      readonly query?: { readonly 'dry-run'?: 'true' | 'false' };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body: ReplayRequest;
     };
     readonly answer: Replay;
@@ -2105,8 +2156,10 @@ export interface Operations {
   'GET /keys': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over name, role, createdAt, expiresAt, lastUsedAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2133,8 +2186,10 @@ export interface Operations {
   'GET /operators': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over entraTenantId, objectId, name, role, lastSeenAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2144,41 +2199,27 @@ export interface Operations {
   };
   /** One operator of Entra, or everybody of an Entra tenant. Name and role are those of the last token. tenants are the ones that the operator sees from the next request on; assignment says why. */
   'GET /operators/{operatorId}': {
-    readonly input: {
-      readonly path: {
-        /** The Entra tenant and the object id, joined by a colon; the Entra tenant alone for everybody of it */
-        readonly operatorId: string;
-      };
-    };
+    readonly input: { readonly path: { readonly operatorId: string } };
     readonly answer: Operator;
   };
   /** Bind an operator of Entra, or everybody of an Entra tenant, to tenants. Holds from the next request on, in every process, and within two seconds on an open stream of events. It can be made before the first sign-in. The own assignment of an operator decides before that of everybody of the Entra tenant. A tenant-bound admin binds operators who are bound within its tenants, to tenants of its own. */
   'PUT /operators/{operatorId}': {
-    readonly input: {
-      readonly path: {
-        /** The Entra tenant and the object id, joined by a colon; the Entra tenant alone for everybody of it */
-        readonly operatorId: string;
-      };
-      readonly body: OperatorAssignment;
-    };
+    readonly input: { readonly path: { readonly operatorId: string }; readonly body: OperatorAssignment };
     readonly answer: Operator;
   };
   /** End the assignment of an operator, or of everybody of an Entra tenant. From the next request on the assignment of everybody of the Entra tenant decides; without one the operator sees all tenants. A tenant-bound admin can end what leaves the operator within its tenants. */
   'DELETE /operators/{operatorId}': {
-    readonly input: {
-      readonly path: {
-        /** The Entra tenant and the object id, joined by a colon; the Entra tenant alone for everybody of it */
-        readonly operatorId: string;
-      };
-    };
+    readonly input: { readonly path: { readonly operatorId: string } };
     readonly answer: undefined;
   };
   /** Webhooks that are told what needs a person. A tenant-bound key sees the targets that are for its own tenants alone. state given-up: it has taken nothing for five days, and is told nothing until it is changed or tested. Of an address only the origin is shown, for the rest of it opens a chat. */
   'GET /alerts/targets': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over name, format, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2215,8 +2256,10 @@ export interface Operations {
   'GET /approvals': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over tenantId, state, action, source, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
@@ -2243,8 +2286,10 @@ export interface Operations {
   'GET /history': {
     readonly input: {
       readonly query?: {
-        readonly page?: number;
+        /** The page, counted from 0 */ readonly page?: number;
+        /** Rows of a page */
         readonly 'page-size'?: number;
+        /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
         /** RSQL over tenantId, recordedAt, authorKind, authorId, author, action, objectKind, objectId, requestId: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;

@@ -13,7 +13,7 @@ import { alertFormats } from '../../store/row-types.ts';
 import type { AdminEnv, Operator } from '../context.ts';
 import { defaulting, optional, required } from '../resource/fields.ts';
 import { resource } from '../resource/resource.ts';
-import { guid } from '../schemas.ts';
+import { guid, pathId } from '../schemas.ts';
 
 /** A target of alerts as the admin API takes and shows it. Its address and signing secret are in no answer but that of its making. */
 
@@ -96,7 +96,7 @@ export const targetUrl = z
     return username === '' && password === '' && hash === '';
   }, 'must have no user name, password or fragment');
 
-export const targetPath = z.object({ targetId: z.string().openapi({ format: 'uuid' }) });
+export const targetPath = z.object({ targetId: pathId('The webhook that is told') });
 
 /** Targets within the operator's own tenants: a bound one sees no other. */
 export const targetsVisibleTo = ({ tenantIds: own }: Operator) =>

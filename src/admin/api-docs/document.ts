@@ -38,7 +38,7 @@ const info = {
       'header X-Espalier-Reason, one line of at most 500 characters, and keeps it in the history. ' +
       'What another tenant has is not found.',
     contact: { name: 'Espalier', url: 'https://espalier.dev' },
-    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
   },
   servers: [{ url: '/' }],
   security: [{ key: [] }, { entra: [] }, { session: [] }] as Record<string, string[]>[],

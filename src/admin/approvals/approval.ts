@@ -9,14 +9,14 @@ import { approvalStates } from '../../store/operator-schema.ts';
 import { roles } from '../../store/row-types.ts';
 import type { AdminEnv } from '../context.ts';
 import { resource } from '../resource/resource.ts';
-import { instant } from '../schemas.ts';
+import { instant, pathId } from '../schemas.ts';
 import { roleOf } from './actions.ts';
 
 /** An approval as the admin API shows it. */
 
 const person = z.object({ kind: z.string(), id: z.string().nullable(), name: z.string() });
 
-export const approvalPath = z.object({ approvalId: z.string().openapi({ format: 'uuid' }) });
+export const approvalPath = z.object({ approvalId: pathId('The request that waits for a second operator') });
 
 function parsed(text: string): unknown {
   try {

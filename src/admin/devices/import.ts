@@ -19,7 +19,7 @@ import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
 import { computerOrNull, computerSchema } from '../routes/computer.ts';
-import { commonProblems, problemAnswer, tenantPath } from '../schemas.ts';
+import { commonProblems, dryRunFlag, problemAnswer, tenantPath } from '../schemas.ts';
 import { asksForLines, linesType, problemLine } from '../streamed.ts';
 import { formatOf, importBytes, isPacked } from './transfer/body.ts';
 import { progressLines } from './transfer/progress.ts';
@@ -120,7 +120,7 @@ const importRoute = createRoute({
         mode: z.enum(['partial', 'atomic']).default('partial').openapi({
           description: 'partial keeps the good rows; atomic refuses all of them where one is bad',
         }),
-        'dry-run': z.enum(['true', 'false']).default('false'),
+        'dry-run': dryRunFlag,
         reason: z.string().trim().min(1).max(500).optional().openapi({ description: 'For the history' }),
       })
       .strict(),

@@ -9,11 +9,11 @@ import { type HoldKey, readHeldByInstance, readHeldExamples } from '../../store/
 import { massChangeModes, massChangeStates } from '../../store/row-types.ts';
 import { massChanges } from '../../store/schema.ts';
 import { resource } from '../resource/resource.ts';
-import { instantOrNull, iso, tenantPath } from '../schemas.ts';
+import { instantOrNull, iso, pathId, tenantPath } from '../schemas.ts';
 
 /** A mass change for the worse as the admin API shows it: what happened, what it holds, where that comes from. */
 
-export const holdPath = tenantPath.extend({ holdId: z.string().openapi({ format: 'uuid' }) });
+export const holdPath = tenantPath.extend({ holdId: pathId('The mass change') });
 
 const count = z.number().int();
 

@@ -20,6 +20,7 @@ import {
   instancePath,
   jsonAnswer,
   onlyVersion,
+  pathId,
   problemAnswer,
   versionProblem,
 } from '../schemas.ts';
@@ -64,7 +65,9 @@ const newKeySchema = instanceKey.body('create').openapi('NewInstanceKey');
 
 const tags = ['Instance keys'];
 const base = '/api/v1/tenants/{tenantId}/instances/{instanceId}/keys';
-const keyPath = instancePath.extend({ keyId: z.string().openapi({ format: 'uuid' }) });
+const keyPath = instancePath.extend({
+  keyId: pathId('The key, by its id; the key itself never stands in a path'),
+});
 
 const list = createRoute({
   method: 'get',

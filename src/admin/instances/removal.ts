@@ -16,13 +16,19 @@ import { requireRole, tenantOf } from '../access.ts';
 import { createSecondPerson, waitsForApproval } from '../approvals/second-person.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { changing } from '../recording.ts';
-import { checkIfMatch, commonProblems, instancePath, jsonAnswer, problemAnswer } from '../schemas.ts';
+import {
+  checkIfMatch,
+  commonProblems,
+  dryRunFlag,
+  flag,
+  instancePath,
+  jsonAnswer,
+  problemAnswer,
+} from '../schemas.ts';
 import { instanceObject, instanceResource } from './instance-schema.ts';
 import { instanceOf } from './instances.ts';
 
 /** Removing an instance: its devices go to whoever else claims them, or are retracted, or their routes end. */
-
-const flag = z.enum(['true', 'false']).default('false');
 
 const removal = z
   .object({
@@ -42,7 +48,13 @@ const remove = createRoute({
   summary: 'Remove an instance; refused with devices unless force=true, retract=true tells Intune first',
   request: {
     params: instancePath,
-    query: z.object({ force: flag, retract: flag, 'dry-run': flag }).strict(),
+    query: z
+      .object({
+        force: flag('true: also with devices'),
+        retract: flag('true: Intune is told first that devices which nobody else claims are not managed'),
+        'dry-run': dryRunFlag,
+      })
+      .strict(),
   },
   responses: {
     200: jsonAnswer(removal, 'What was removed, or would be'),

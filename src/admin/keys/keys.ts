@@ -20,6 +20,7 @@ import {
   guid,
   jsonAnswer,
   onlyVersion,
+  pathId,
   versionProblem,
 } from '../schemas.ts';
 
@@ -77,7 +78,7 @@ const apiKey = resource({
 const newKeySchema = apiKey.body('create').openapi('NewApiKey');
 
 const tags = ['Keys'];
-const keyPath = z.object({ keyId: z.string().openapi({ format: 'uuid' }) });
+const keyPath = z.object({ keyId: pathId('The key, by its id; the key itself never stands in a path') });
 
 const list = createRoute({
   method: 'get',

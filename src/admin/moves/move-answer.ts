@@ -10,11 +10,20 @@ import { moveStates } from '../../store/row-types.ts';
 import { moveDifferences, moves } from '../../store/schema.ts';
 import type { AdminServices } from '../context.ts';
 import { resource } from '../resource/resource.ts';
-import { guid, instant, instantOrNull, iso, type ListColumn, listOf, tenantPath } from '../schemas.ts';
+import {
+  guid,
+  instant,
+  instantOrNull,
+  iso,
+  type ListColumn,
+  listOf,
+  pathId,
+  tenantPath,
+} from '../schemas.ts';
 
 /** A move as the admin API shows it. */
 
-export const movePath = tenantPath.extend({ moveId: z.string().openapi({ format: 'uuid' }) });
+export const movePath = tenantPath.extend({ moveId: pathId('The move') });
 
 const count = z.number().int();
 

@@ -10,6 +10,7 @@ import { device } from '../devices/device.ts';
 import {
   commonProblems,
   created,
+  dryRunQuery,
   etag,
   guid,
   invalidField,
@@ -59,7 +60,7 @@ const plan = createRoute({
   request: {
     params: tenantPath,
     body: { required: true, content: { 'application/json': { schema: newMove } } },
-    query: z.object({ 'dry-run': z.enum(['true', 'false']).default('false') }).strict(),
+    query: dryRunQuery,
   },
   responses: {
     200: jsonAnswer(planSchema, 'What the plan would be'),

@@ -4,7 +4,7 @@ import type { AdminApp, AdminServices } from '../context.ts';
 import { requireFilter } from '../filter.ts';
 import { conditionSql, fragmentOf } from '../filter-sql.ts';
 import { nothingChanged, recordChange } from '../recording.ts';
-import { commonProblems, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
+import { commonProblems, dryRunQuery, invalidField, jsonAnswer, problemAnswer } from '../schemas.ts';
 import { filterOfTenant } from './filter-of-tenant.ts';
 import { report } from './reports.ts';
 
@@ -34,7 +34,7 @@ const replay = createRoute({
         },
       },
     },
-    query: z.object({ 'dry-run': z.enum(['true', 'false']).default('false') }).strict(),
+    query: dryRunQuery,
   },
   responses: {
     202: jsonAnswer(

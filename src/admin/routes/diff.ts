@@ -73,11 +73,12 @@ const difference = resource({
   key: [],
 });
 
-const versionNumber = z
-  .string()
-  .regex(/^\d{1,15}$/, 'must be a version: a whole number, not negative')
-  .transform(Number)
-  .openapi({ type: 'integer', example: 12 });
+const versionNumber = (description: string) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a version: a whole number, not negative')
+    .transform(Number)
+    .openapi({ type: 'integer', description, example: 12 });
 
 const diff = createRoute({
   method: 'get',
@@ -87,7 +88,13 @@ const diff = createRoute({
   summary: 'Devices whose route is another one at the version `to` than at the version `from`',
   request: {
     params: tenantPath,
-    query: paging.omit({ sort: true }).extend({ from: versionNumber, to: versionNumber }).strict(),
+    query: paging
+      .omit({ sort: true })
+      .extend({
+        from: versionNumber('The version of the table that is compared'),
+        to: versionNumber('The version that it is compared with'),
+      })
+      .strict(),
   },
   responses: {
     200: jsonAnswer(difference.list, 'Differences'),

@@ -5,7 +5,7 @@ import { retractReports } from '../../store/reports/due.ts';
 import { requireRole, tenantOf } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { recordChange } from '../recording.ts';
-import { commonProblems, jsonAnswer, problemAnswer, tenantPath } from '../schemas.ts';
+import { commonProblems, dryRunQuery, jsonAnswer, problemAnswer, tenantPath } from '../schemas.ts';
 import { computerOrNull, computerSchema } from './computer.ts';
 import { requireVersion } from './versions.ts';
 
@@ -47,7 +47,7 @@ const rollback = createRoute({
   summary: 'Put every route of the tenant where it was at a version, as a new version; pins as they were',
   request: {
     params: tenantPath,
-    query: z.object({ 'dry-run': z.enum(['true', 'false']).default('false') }).strict(),
+    query: dryRunQuery,
     body: {
       required: true,
       content: {

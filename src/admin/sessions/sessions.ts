@@ -13,7 +13,7 @@ import { requireRole } from '../access.ts';
 import type { AdminApp, AdminServices, Operator } from '../context.ts';
 import { recordChange } from '../recording.ts';
 import { resource } from '../resource/resource.ts';
-import { commonProblems, jsonAnswer } from '../schemas.ts';
+import { commonProblems, jsonAnswer, pathId } from '../schemas.ts';
 import { now } from '../scope.ts';
 
 /** `/sessions`: browsers that are signed in. An unbound admin sees and ends all of them, anybody else his own. */
@@ -86,7 +86,7 @@ const end = createRoute({
   operationId: 'endSession',
   tags,
   summary: 'End a session: its browser is signed out with the next request',
-  request: { params: z.object({ sessionId: z.string().openapi({ format: 'uuid' }) }) },
+  request: { params: z.object({ sessionId: pathId('The session') }) },
   responses: { 204: { description: 'Ended' }, ...commonProblems },
 });
 

@@ -48,7 +48,10 @@ const delivery = createRoute({
     params: tenantPath,
     query: z
       .object({
-        step: z.enum(['five-minutes', 'hour', 'day']).default('five-minutes'),
+        step: z
+          .enum(['five-minutes', 'hour', 'day'])
+          .default('five-minutes')
+          .openapi({ description: 'How long one row of the answer is' }),
         hours: z.coerce
           .number()
           .int()

@@ -70,7 +70,14 @@ const migrate = createRoute({
         },
       },
     },
-    query: z.object({ 'dry-run': z.enum(['true', 'false']).default('true') }).strict(),
+    query: z
+      .object({
+        'dry-run': z
+          .enum(['true', 'false'])
+          .default('true')
+          .openapi({ description: 'false: also take the steps that Espalier itself can take' }),
+      })
+      .strict(),
   },
   responses: {
     200: jsonAnswer(planSchema, 'The plan with what is done and what is left'),

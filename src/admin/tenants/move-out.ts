@@ -21,6 +21,7 @@ import {
   commonProblems,
   dryRunFlag,
   dryRunQuery,
+  flag,
   instantOrNull,
   iso,
   jsonAnswer,
@@ -86,9 +87,7 @@ const cancel = createRoute({
     query: z
       .object({
         'dry-run': dryRunFlag,
-        force: z.enum(['true', 'false']).default('false').openapi({
-          description: 'true: no deployment took its file in, and none will',
-        }),
+        force: flag('true: no deployment took its file in, and none will'),
       })
       .strict(),
   },

@@ -23,7 +23,9 @@ import { answerList } from '../resource/resource.ts';
 import {
   checkIfMatch,
   commonProblems,
+  dryRunFlag,
   etag,
+  flag,
   invalidField,
   jsonAnswer,
   problemAnswer,
@@ -104,8 +106,8 @@ const remove = createRoute({
   request: {
     params: tenantPath,
     query: z.object({
-      force: z.enum(['true', 'false']).default('false'),
-      'dry-run': z.enum(['true', 'false']).default('false'),
+      force: flag('true: also with devices, whose routes and reports go with it'),
+      'dry-run': dryRunFlag,
     }),
   },
   responses: {
