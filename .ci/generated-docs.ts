@@ -19,6 +19,7 @@ import { clientTypes } from './client-types.ts';
 import { commandModel } from './command-model.ts';
 import { dashboard } from './dashboard.ts';
 import { declaredFields } from './declared-fields.ts';
+import { explainedEvents } from './event-texts.ts';
 import { readTree } from './layers.ts';
 import { logEvents } from './log-events.ts';
 import { tableOwners } from './owners.ts';
@@ -232,13 +233,14 @@ For whoever reads, searches or alerts on the log. Made of the code by \`npm run 
 
 A line is one event: \`time\`, \`level\`, \`event\`, then what belongs to it. In the work on a request it has \`requestId\`, the one that the
 caller got as \`X-Request-Id\`; in a trace \`traceId\` and \`spanId\`. \`…\` stands for the name of a work that comes again and again. An
-event may have more fields than are listed, of what it hands on.
+event may have more fields than are listed, of what it hands on. \`serve\` says \`ready\` by itself on stdout, with the addresses in use.
 
 ${table(
-  ['Event', 'Level', 'Fields'],
-  logEvents(readTree()).map(({ fields, levels, name }) => [
+  ['Event', 'Level', 'Meaning', 'Fields'],
+  explainedEvents(logEvents(readTree())).map(({ fields, levels, meaning, name }) => [
     code(name),
     levels.join(', '),
+    meaning,
     fields.map(code).join(', '),
   ]),
 )}
