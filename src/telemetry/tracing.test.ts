@@ -32,16 +32,20 @@ const contexts: ContextManager = {
   disable: () => contexts,
 };
 
+const disable = (): void => {
+  context.disable();
+  propagation.disable();
+  trace.disable();
+};
+
 beforeAll(() => {
+  // Files share a process, and one before may have left its own: what is registered a second time is not taken.
+  disable();
   context.setGlobalContextManager(contexts);
   propagation.setGlobalPropagator(traceContextPropagator);
   trace.setGlobalTracerProvider(recordingTracerProvider);
 });
-afterAll(() => {
-  context.disable();
-  propagation.disable();
-  trace.disable();
-});
+afterAll(disable);
 
 async function spanOf(causes: readonly (string | null)[]): Promise<RecordedSpan | undefined> {
   const ended: RecordedSpan[] = [];

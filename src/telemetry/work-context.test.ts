@@ -11,6 +11,8 @@ const log = createLog({ level: 'info', format: 'json', write: (line) => lines.pu
 const last = (): Record<string, unknown> => JSON.parse(lines.at(-1) ?? '{}') as Record<string, unknown>;
 
 beforeAll(() => {
+  // Files share a process: what one before has left would not be replaced.
+  context.disable();
   context.setGlobalContextManager(createContextManager());
 });
 afterAll(() => context.disable());

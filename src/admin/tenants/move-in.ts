@@ -10,7 +10,7 @@ import {
   pooledImportRows,
 } from '../../limits.ts';
 import { createSharedBound } from '../../semaphore.ts';
-import { requireRole, requireUnbound, unknownTenant } from '../access.ts';
+import { maySee, requireRole, requireUnbound, unknownTenant } from '../access.ts';
 import type { AdminApp, AdminServices } from '../context.ts';
 import { nothingChanged, originOf } from '../recording.ts';
 import { commonProblems, dryRunQuery, jsonAnswer, problemAnswer, tenantPath } from '../schemas.ts';
@@ -60,10 +60,10 @@ export function addMoveIn(app: AdminApp, services: AdminServices): void {
     longestMs: importTotalMs,
   });
   app.openapi(route, async (c) => {
-    requireRole(c, 'admin');
     const tenantId = parseGuid(c.req.valid('param').tenantId);
+    if (tenantId === undefined || !maySee(c.get('operator'), tenantId)) throw unknownTenant();
+    requireRole(c, 'admin');
     requireUnbound(c);
-    if (tenantId === undefined) throw unknownTenant();
     const key = fileKeyOf(c.req.valid('header')['x-espalier-file-key']);
     const dryRun = c.req.valid('query')['dry-run'] === 'true';
     const body = facts.body(c) ?? { length: 0, chunks: (async function* () {})() };
