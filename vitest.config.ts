@@ -95,6 +95,7 @@ const inSystem = {
   environment: 'node',
   isolate: false,
   globalSetup: 'test/harness/postgres.setup.ts',
+  setupFiles: 'test/harness/kept-keys.setup.ts',
   testTimeout: 60_000,
   hookTimeout: 60_000,
 } as const;

@@ -10,7 +10,11 @@ export default defineConfig({
     ),
     // A tenth of what `npm test` asks Node: the code behind is the same.
     env: { ESPALIER_TEST_REQUESTS: '3' },
-    setupFiles: ['test/conformance/only-on-node.ts', 'test/conformance/memory.setup.ts'],
+    setupFiles: [
+      'test/harness/kept-keys.setup.ts',
+      'test/conformance/only-on-node.ts',
+      'test/conformance/memory.setup.ts',
+    ],
     environment: 'node',
     isolate: false,
     globalSetup: ['test/harness/postgres.setup.ts', 'test/conformance/workers.setup.ts'],

@@ -1,4 +1,5 @@
 import { dayMs } from './clock.ts';
+import { newRsaKey } from './rsa-keys.ts';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
@@ -12,14 +13,19 @@ export interface ClientCertificate {
 const algorithm = {
   name: 'RSASSA-PKCS1-v1_5',
   hash: 'SHA-256',
-  modulusLength: 2048,
-  publicExponent: new Uint8Array([1, 0, 1]),
 } as const;
 
 /** A new self-signed RSA certificate, valid for 397 days, as an administrator would upload to an application. */
 export async function makeClientCertificate(commonName: string): Promise<ClientCertificate> {
   x509.cryptoProvider.set(globalThis.crypto);
-  const keys = await globalThis.crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const { subtle } = globalThis.crypto;
+  const made = await newRsaKey();
+  const pkcs8 = made.privateKey.export({ type: 'pkcs8', format: 'der' });
+  const spki = made.publicKey.export({ type: 'spki', format: 'der' });
+  const keys = {
+    privateKey: await subtle.importKey('pkcs8', new Uint8Array(pkcs8), algorithm, true, ['sign']),
+    publicKey: await subtle.importKey('spki', new Uint8Array(spki), algorithm, true, ['verify']),
+  };
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=${commonName}`,
     keys,
@@ -27,9 +33,8 @@ export async function makeClientCertificate(commonName: string): Promise<ClientC
     notBefore: new Date(Date.now() - dayMs),
     notAfter: new Date(Date.now() + 397 * dayMs),
   });
-  const pkcs8 = await globalThis.crypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
     certificatePem: certificate.toString('pem'),
-    keyPem: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
+    keyPem: made.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
 }

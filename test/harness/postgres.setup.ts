@@ -45,6 +45,7 @@ async function start(): Promise<Shared> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-test-'));
   // Inherited by the workers, and handed on by ownEnvironment.
   process.env.NODE_COMPILE_CACHE = join(dir, 'compiled');
+  process.env.TESTED_KEYS = mkdtempSync(join(dir, 'keys-'));
   const bundles = mkdtempSync(join(tmpdir(), 'espalier-bundles-'));
   process.env.TESTED_BUNDLES = bundles;
   const joined = mkdtempSync(join(packages, '.espalier-tests-'));

@@ -1,8 +1,6 @@
-import { createHash, generateKeyPair, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createHash, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-
-const generate = promisify(generateKeyPair);
+import { newRsaKey } from '../rsa-keys.ts';
 
 export interface SigningKey {
   readonly kid: string;
@@ -32,7 +30,7 @@ export interface SigningKeys {
 }
 
 async function makeKey(consumer = false): Promise<SigningKey> {
-  const { privateKey, publicKey } = await generate('rsa', { modulusLength: 2048 });
+  const { privateKey, publicKey } = await newRsaKey();
   const publicJwk = publicKey.export({ format: 'jwk' });
   const kid = createHash('sha256')
     .update(publicJwk.n ?? '')
