@@ -46,7 +46,8 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('the con
           await page.emulateMedia({ colorScheme: 'light' });
           for (const violation of await violationsOf(page)) faulty.push(`${path} ${violation}`);
           await page.emulateMedia({ colorScheme: 'dark' });
-          for (const violation of await violationsOf(page, ofColours)) faulty.push(`${path} dark ${violation}`);
+          for (const violation of await violationsOf(page, ofColours))
+            faulty.push(`${path} dark ${violation}`);
           const overflow = await page.evaluate(
             'document.documentElement.scrollWidth - document.documentElement.clientWidth',
           );

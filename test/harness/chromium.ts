@@ -12,7 +12,13 @@ import {
 /** A real browser, Debian's chromium where `npm run test:browser` runs in CI. */
 
 /** The first has the same engine and no window to draw: half of the other's processor time. */
-const names = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const names = [
+  'chromium-headless-shell',
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+];
 
 /** Undefined: this machine has none, and the tests of pages are skipped. */
 export const browserPath: string | undefined =
