@@ -11,6 +11,8 @@ import {
   type ListenerOptions,
   refuseOtherMethods,
 } from '../gateway/listener.ts';
+import { inRequestSpan } from '../gateway/request-span.ts';
+import { parseGuid } from '../ids.ts';
 import { adminBodyStructure, bodyBytes, operatorRequests } from '../limits.ts';
 import { type FieldError, ProblemError, problem, problemResponse } from '../problems.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -149,6 +151,15 @@ const roleFirst =
 
 const tenantInPath = /^\/api\/v1\/tenants\/([^/]+)/;
 
+/** Of operators only: a stranger could fill what is exported. */
+const inSpan: MiddlewareHandler<AdminEnv> = async (c, next) => {
+  const attributes = () => ({ 'espalier.tenant': parseGuid(tenantInPath.exec(c.req.path)?.[1]) });
+  await inRequestSpan(c, attributes, async () => {
+    await next();
+    return c.res;
+  });
+};
+
 /** An import, or a tenant that moves in, reads its own body. Of the same path's other methods the body is bounded as everywhere. */
 const takesStream = (c: Context): boolean => streamsItsBody(c.req.method, c.req.path);
 
@@ -284,6 +295,7 @@ export function createAdminApp(
       c.set('source', services.facts.remoteAddress(c));
       return authentication(c, next);
     }),
+    inSpan,
   );
   app.use(`${basePath}/*`, share.take, roleFirst(services), refuseBadTextInQuery, shedHeavyReads(services));
   app.use(`${basePath}/*`, except(takesStream, jsonBodies(services), refuseBadTextInBody, inTime(services)));

@@ -172,7 +172,10 @@ async function letIn(
     throw new ProblemError(place);
   }
   try {
-    const attributes = { 'espalier.tenant': sender.tenantId, 'espalier.instance': sender.instanceId };
+    const attributes = () => ({
+      'espalier.tenant': sender.tenantId,
+      'espalier.instance': sender.instanceId,
+    });
     return await inRequestSpan(c, attributes, () => work(sender, place));
   } finally {
     place.leave();

@@ -7,12 +7,13 @@ import { type Problem, ProblemError, problem, problemResponse, unavailableRetryA
 import { isStoreUnavailable } from '../store/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { withRequestId } from '../telemetry/work-context.ts';
+import { type TraceIds, withRequestId } from '../telemetry/work-context.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface ListenerEnv {
   Bindings: Record<string, unknown>;
-  Variables: { requestId: string };
+  /** `trace`: the span that the request was answered in, where one was begun. */
+  Variables: { requestId: string; trace?: TraceIds };
 }
 
 export interface IncomingBody {
@@ -50,8 +51,8 @@ export interface ListenerOptions {
 }
 
 /** The route that takes a request, with names for its parameters; `none`: none does. */
-export const routeOf = <E extends ListenerEnv>(c: Context<E>): string =>
-  c.req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
+export const routeOf = ({ req }: Pick<Context, 'req'>): string =>
+  req.matchedRoutes.findLast((match) => !match.path.endsWith('*'))?.path ?? 'none';
 
 const observe =
   <E extends ListenerEnv>({ name, log, metrics }: ListenerOptions): MiddlewareHandler<E> =>
@@ -73,6 +74,7 @@ const observe =
       status: c.res.status,
       ms: Math.round(seconds * 1_000),
       requestId: c.get('requestId'),
+      ...c.get('trace'),
     });
   };
 

@@ -78,7 +78,11 @@ function forwardCall(
   const name = typeof call === 'string' ? call : 'pass-through';
   return inRequestSpan(
     c,
-    { 'espalier.tenant': instance.tenantId, 'espalier.instance': instance.instanceId, 'espalier.call': name },
+    () => ({
+      'espalier.tenant': instance.tenantId,
+      'espalier.instance': instance.instanceId,
+      'espalier.call': name,
+    }),
     async () => {
       const result = await options.forward({
         call: asked,

@@ -3,6 +3,7 @@ import type { IMetricReader, MetricProducer, PushMetricExporter } from '@opentel
 import type { Counters } from '../telemetry/counters.ts';
 import { tracedCallShare } from '../telemetry/http-spans.ts';
 import { prometheusText } from '../telemetry/prometheus-text.ts';
+import { setTracing } from '../telemetry/tracing.ts';
 import { createContextManager } from './node-contexts.ts';
 import { createMetricProducer } from './node-metric-producer.ts';
 import { asksForExport, metricTimes, otelValue } from './otel-variables.ts';
@@ -93,6 +94,11 @@ export async function startTelemetry(environment: Environment, counters: Counter
   });
   sdk.start();
   keepContexts();
+  setTracing(true);
   const traceShare = otelValue(environment, 'OTEL_TRACES_SAMPLER') ? 1 : tracedCallShare;
-  return { scrape, traceShare, shutdown: () => sdk.shutdown() };
+  const shutdown = async (): Promise<void> => {
+    setTracing(false);
+    await sdk.shutdown();
+  };
+  return { scrape, traceShare, shutdown };
 }

@@ -14,6 +14,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { definedOf, markFailed, type SpanAttributes } from './tracing.ts';
+import { type TraceIds, traceIdsOf } from './work-context.ts';
 
 const tracer = () => trace.getTracer('espalier');
 
@@ -46,6 +47,10 @@ const noteAnswer = (span: Span, status: number): void => {
 
 const parentOf = (traceparent: string | undefined) =>
   traceparent ? propagation.extract(ROOT_CONTEXT, { traceparent }) : ROOT_CONTEXT;
+
+/** The trace that a caller's request stands in, where it is continued here. */
+export const traceIdsOfCaller = (traceparent: string | undefined): TraceIds =>
+  traceIdsOf(parentOf(traceparent));
 
 /** Runs the work on a request in its span; `statusOf` says what an exception is answered with. */
 export async function inServerSpan<T extends { readonly status: number }>(
@@ -141,6 +146,8 @@ export async function inExchangeSpan<T>(
 export interface CallSpan {
   /** The `traceparent` for the instance, if there is one. */
   readonly traceparent: string | undefined;
+  /** Of the span of what the caller asks. */
+  readonly ids: TraceIds;
   /** `outcome`: the instance's status, or why there is none; `status`: what the caller was answered with, where he was. */
   end(outcome: string, status: number | undefined): void;
 }
@@ -161,6 +168,7 @@ export function startCallSpan(
   propagation.inject(trace.setSpan(below, client), carrier);
   return {
     traceparent: carrier.traceparent,
+    ids: traceIdsOf(below),
     end: (outcome, status) => {
       noteEnd(client, /^\d{3}$/.test(outcome) ? { status: Number(outcome) } : { failure: outcome });
       client.end();

@@ -16,6 +16,16 @@ import {
 
 const tracer = () => trace.getTracer('espalier');
 
+let isOn = false;
+
+/** For a runtime that begins, or ends, to record spans and to continue callers' traces: OpenTelemetry's API does not tell. */
+export const setTracing = (on: boolean): void => {
+  isOn = on;
+};
+
+/** False: a span would be recorded nowhere, so none is begun. */
+export const isTracing = (): boolean => isOn;
+
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** What the SDK keeps of links by default. */

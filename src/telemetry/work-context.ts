@@ -3,7 +3,7 @@
  * the work in OpenTelemetry's context, on Node and on Workers alike; a runtime installs a context manager at its start.
  */
 
-import { context, createContextKey, isSpanContextValid, trace } from '@opentelemetry/api';
+import { type Context, context, createContextKey, isSpanContextValid, trace } from '@opentelemetry/api';
 
 const requestKey = createContextKey('the request that is answered');
 
@@ -11,20 +11,25 @@ const requestKey = createContextKey('the request that is answered');
 export const withRequestId = <T>(requestId: string, work: () => T): T =>
   context.with(context.active().setValue(requestKey, requestId), work);
 
-export interface WorkIds {
-  readonly requestId?: string;
-  /** The trace that the work stands in; the caller's, where nothing is recorded here. */
+/** The trace that work stands in; the caller's, where nothing is recorded here. */
+export interface TraceIds {
   readonly traceId?: string;
   readonly spanId?: string;
+}
+
+export interface WorkIds extends TraceIds {
+  readonly requestId?: string;
+}
+
+/** Empty for work that no trace has begun. */
+export function traceIdsOf(within: Context): TraceIds {
+  const span = trace.getSpanContext(within);
+  return span !== undefined && isSpanContextValid(span) ? { traceId: span.traceId, spanId: span.spanId } : {};
 }
 
 /** Empty for work that no request and no trace has begun. */
 export function workIds(): WorkIds {
   const active = context.active();
   const requestId = active.getValue(requestKey);
-  const span = trace.getSpanContext(active);
-  return {
-    ...(typeof requestId === 'string' ? { requestId } : {}),
-    ...(span !== undefined && isSpanContextValid(span) ? { traceId: span.traceId, spanId: span.spanId } : {}),
-  };
+  return { ...(typeof requestId === 'string' ? { requestId } : {}), ...traceIdsOf(active) };
 }

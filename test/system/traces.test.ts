@@ -1,17 +1,19 @@
 /** Spans as a collector of OpenTelemetry gets them: what each says, and how one webhook is followed to the end of its way. */
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Collector, type SentSpan, startCollector } from '../conformance/collector.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
+  bootstrapKey,
   callerToken,
   connectTenant,
   type Scene,
   startScene,
   webhookBody,
 } from '../harness/gateway.ts';
+import { call } from '../harness/http.ts';
 
 /** Numbers of the protocol. */
 const [internalKind, serverKind, clientKind] = [1, 2, 3];
@@ -49,6 +51,14 @@ describe('spans', () => {
   /** Everything that a span has caused, by links alone. */
   const causedBy = (span: SentSpan): SentSpan[] =>
     linkedTo(span).flatMap((next) => [next, ...causedBy(next)]);
+  /** The line of the log that says how a request was answered. */
+  const requestLine = (requestId: string): unknown =>
+    scene.gateway
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.includes(requestId))
+      .map((line) => JSON.parse(line) as { readonly event: string })
+      .find(({ event }) => event === 'request');
   const below = ({ spanId }: SentSpan): SentSpan[] =>
     spans().filter(({ parentSpanId }) => parentSpanId === spanId);
 
@@ -125,6 +135,7 @@ describe('spans', () => {
     const headers = {
       authorization: `Bearer ${await callerToken(scene, tenantId)}`,
       traceparent: `00-${traceId}-${parentId}-01`,
+      'x-request-id': `of-${traceId}`,
     };
     expect((await scene.data(path, { headers })).status).toBe(200);
     const [server, client] = await eventually(() => {
@@ -144,6 +155,55 @@ describe('spans', () => {
     });
     const seen = scene.world.journal.list({ service: 'jamf:berlin' }).map(({ traceparent }) => traceparent);
     expect(seen).toContain(`00-${traceId}-${client.spanId}-01`);
+    const requestId = `of-${traceId}`;
+    expect(server.attributes['espalier.request.id']).toBe(requestId);
+    expect(requestLine(requestId)).toMatchObject({ listener: 'data', traceId, spanId: server.spanId });
+  }, 30_000);
+
+  it("an operator's request is one of the server with its request id, and a stranger's none", async () => {
+    const [known, strangers] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    const path = `/api/v1/tenants/${tenantId}`;
+    const ask = (traceId: string, key: string, address = path) =>
+      call(`${scene.gateway.admin}${address}`, {
+        ca: scene.trust,
+        headers: {
+          authorization: `Bearer ${key}`,
+          traceparent: `00-${traceId}-${parentId}-01`,
+          'x-request-id': `of-${traceId}`,
+        },
+      });
+    expect((await ask(strangers, 'esp_nobodys')).status).toBe(401);
+    expect((await ask(known, bootstrapKey)).status).toBe(200);
+    const missing = `/api/v1/tenants/${randomUUID()}`;
+    expect((await ask(known, bootstrapKey, missing)).status).toBe(404);
+    const servers = await eventually(() => {
+      const found = spans().filter(({ kind, traceId }) => traceId === known && kind === serverKind);
+      expect(found.length).toBe(2);
+      return found;
+    });
+    const common = { 'http.request.method': 'GET', 'http.route': '/api/v1/tenants/:tenantId' };
+    const requestId = `of-${known}`;
+    expect(servers).toMatchObject([
+      {
+        name: 'GET /api/v1/tenants/:tenantId',
+        parentSpanId: parentId,
+        status: 0,
+        attributes: {
+          ...common,
+          'url.path': path,
+          'http.response.status_code': 200,
+          'espalier.request.id': requestId,
+          'espalier.tenant': tenantId,
+        },
+      },
+      { status: 0, attributes: { ...common, 'url.path': missing, 'http.response.status_code': 404 } },
+    ]);
+    expect(spans().filter(({ traceId }) => traceId === strangers)).toEqual([]);
+    expect(requestLine(requestId)).toMatchObject({
+      listener: 'admin',
+      traceId: known,
+      spanId: servers[0]!.spanId,
+    });
   }, 30_000);
 
   it('a failure of the server is one, and a stranger has none', async () => {

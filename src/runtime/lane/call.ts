@@ -6,6 +6,7 @@ import { requestIdOf } from '../../gateway/request-id.ts';
 import type { UpstreamExchange, UpstreamHandler } from '../../outbound/upstream.ts';
 import { problemKinds } from '../../problems.ts';
 import type { CallSpan } from '../../telemetry/http-spans.ts';
+import type { TraceIds } from '../../telemetry/work-context.ts';
 import type { InstanceLines } from './lines.ts';
 import type { LaneRequest } from './reader.ts';
 import type { LaneServices } from './services.ts';
@@ -26,6 +27,7 @@ export class LaneCall {
   #ready: ReadyCall | undefined;
   #exchange: UpstreamExchange | undefined;
   #span: CallSpan | undefined;
+  #trace: TraceIds | undefined;
   #observer: AnswerObserver | undefined;
   #status = 0;
 
@@ -43,7 +45,8 @@ export class LaneCall {
     this.#observer = services.observe(request, instance);
     const asked = instanceRequest(request.call, target.jamfComputerId, inventoryVersion);
     const upstreamTarget = services.targetOf(instance);
-    this.#span = services.traced(request, instance, upstreamTarget, asked);
+    this.#span = services.traced(request, instance, upstreamTarget, asked, this.requestId);
+    this.#trace = this.#span?.ids;
     this.#exchange = services.upstream(
       {
         target: upstreamTarget,
@@ -91,7 +94,7 @@ export class LaneCall {
 
   /** Once for each call: the caller has its answer, or all of it that it will get. */
   answered(status: number = this.#status): void {
-    this.#services.onAnswer(this.request, status, this.requestId, this.#seconds());
+    this.#services.onAnswer(this.request, status, this.requestId, this.#seconds(), this.#trace);
   }
 
   #seconds(): number {

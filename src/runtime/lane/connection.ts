@@ -7,6 +7,7 @@ import { shedFrom, shedProblem } from '../../gateway/pressure.ts';
 import type { SocketReads } from '../../outbound/node-sockets.ts';
 import type { UpstreamFailure, UpstreamHandler, UpstreamHead } from '../../outbound/upstream.ts';
 import { type Problem, problemKinds } from '../../problems.ts';
+import { withRequestId } from '../../telemetry/work-context.ts';
 import type { Activity } from '../node-connections.ts';
 import { laneAnswerOf, problemText } from './answer.ts';
 import { LaneCall } from './call.ts';
@@ -180,23 +181,19 @@ export class LaneConnection {
   #prepare(call: LaneCall): void {
     const { callerOf, calls } = this.#services;
     const { request } = call;
-    calls
-      .prepare(
-        request,
-        callerOf(this.socket, () => request),
-      )
-      .then(
-        (prepared) => {
-          if (!this.#isUnderWay(call)) {
-            if (prepared.kind === 'ready') calls.done(prepared);
-          } else if (prepared.kind === 'ready') this.#forward(call, prepared);
-          else this.#refuseDecided(call, prepared);
-        },
-        () => {
-          // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
-          if (this.#isUnderWay(call)) this.#giveUp();
-        },
-      );
+    const source = callerOf(this.socket, () => request);
+    withRequestId(call.requestId, () => calls.prepare(request, source)).then(
+      (prepared) => {
+        if (!this.#isUnderWay(call)) {
+          if (prepared.kind === 'ready') calls.done(prepared);
+        } else if (prepared.kind === 'ready') this.#forward(call, prepared);
+        else this.#refuseDecided(call, prepared);
+      },
+      () => {
+        // The database is away, or it is a fault of ours: the ordinary way meets the same and knows the answer.
+        if (this.#isUnderWay(call)) this.#giveUp();
+      },
+    );
   }
   #forward(call: LaneCall, ready: ReadyCall): void {
     this.#wasRefused = false;

@@ -1,4 +1,4 @@
-import { SpanKind } from '@opentelemetry/api';
+import { context, propagation, SpanKind, trace } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Instance } from '../../store/instances/instance.ts';
@@ -37,7 +37,7 @@ const tracedWith = (traceShare: number) => {
     metrics: createMetrics(),
   } as LaneParts);
   return (of: LaneRequest) =>
-    traced(of, instance, target, { method: 'GET', path: '/api/v1/one?query=secret' });
+    traced(of, instance, target, { method: 'GET', path: '/api/v1/one?query=secret' }, 'of-a-test');
 };
 
 describe('spans of the fast lane', () => {
@@ -55,7 +55,13 @@ describe('spans of the fast lane', () => {
     ],
   });
   beforeAll(() => sdk.start());
-  afterAll(() => sdk.shutdown());
+  afterAll(async () => {
+    await sdk.shutdown();
+    // The SDK leaves what it registered, which other files of this process would meet.
+    context.disable();
+    propagation.disable();
+    trace.disable();
+  });
 
   test('a sampled caller gets one that continues its trace, and the instance is informed of it', () => {
     const traced = tracedWith(1e-12);
@@ -85,6 +91,7 @@ describe('spans of the fast lane', () => {
           'http.route': '/t/:tenantId/devices/:deviceId/compliance',
           'http.response.status_code': 200,
           'url.path': `/t/${request.tenantId}/devices/${request.deviceId}/compliance`,
+          'espalier.request.id': 'of-a-test',
           'espalier.tenant': request.tenantId,
           'espalier.instance': instance.instanceId,
           'espalier.call': 'compliance',
@@ -92,6 +99,23 @@ describe('spans of the fast lane', () => {
         },
       },
     ]);
+  });
+
+  test('the line of an answer names the span, or the trace of the caller where it has none', () => {
+    const lines: Record<string, unknown>[] = [];
+    const log = createLog({ level: 'debug', format: 'json', write: (line) => lines.push(JSON.parse(line)) });
+    const services = createLaneServices({ traceShare: 1, log, metrics: createMetrics() } as LaneParts);
+    const called = { ...request, traceparent: `00-${traceId}-${parentId}-00` };
+    const own = { traceId, spanId: 'c7ad6b7169203331' };
+    services.onAnswer(called, 200, 'first', 0.012, own);
+    services.onAnswer(called, 200, 'second', 0.012, undefined);
+    services.onAnswer(request, 200, 'third', 0.012, undefined);
+    expect(lines).toMatchObject([
+      { event: 'request', requestId: 'first', ms: 12, ...own },
+      { requestId: 'second', traceId, spanId: parentId },
+      { requestId: 'third' },
+    ]);
+    expect(lines[2]).not.toHaveProperty('traceId');
   });
 
   test('others get one by their share, and none when nothing is exported', () => {

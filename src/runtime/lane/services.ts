@@ -8,10 +8,11 @@ import type { Pressure } from '../../gateway/pressure.ts';
 import type { SocketAccess } from '../../outbound/node-sockets.ts';
 import type { Upstream, UpstreamTarget } from '../../outbound/upstream.ts';
 import type { Instance } from '../../store/instances/instance.ts';
-import { type CallSpan, startCallSpan } from '../../telemetry/http-spans.ts';
+import { type CallSpan, startCallSpan, traceIdsOfCaller } from '../../telemetry/http-spans.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { isSampled } from '../../telemetry/tracing.ts';
+import type { TraceIds } from '../../telemetry/work-context.ts';
 import type { CallerOf } from '../node-caller.ts';
 import type { Activity } from '../node-connections.ts';
 import type { RefusalTurns } from '../node-refusal-turns.ts';
@@ -31,9 +32,16 @@ export interface LaneServices {
     instance: Instance,
     target: UpstreamTarget,
     asked: InstanceRequest,
+    requestId: string,
   ) => CallSpan | undefined;
-  /** Once for each answered request. */
-  readonly onAnswer: (request: LaneRequest, status: number, requestId: string, seconds: number) => void;
+  /** Once for each answered request; `trace`: its span's, if it had one. */
+  readonly onAnswer: (
+    request: LaneRequest,
+    status: number,
+    requestId: string,
+    seconds: number,
+    trace: TraceIds | undefined,
+  ) => void;
   /** Observes the answer, where a move compares it with another instance's. */
   readonly observe: (request: LaneRequest, instance: Instance) => AnswerObserver | undefined;
   readonly onForward: (outcome: string, seconds: number) => void;
@@ -82,9 +90,10 @@ export function createLaneServices(parts: LaneParts): LaneServices {
   return {
     ...{ calls, callerOf, pressure, refusals, sockets, upstream },
     targetOf,
-    traced: ({ call, deviceId, method, tenantId, traceparent }, { instanceId }, target, asked) => {
+    traced: ({ call, deviceId, method, tenantId, traceparent }, { instanceId }, target, asked, requestId) => {
       if (traceShare === 0 || !(isSampled(traceparent) || Math.random() < traceShare)) return undefined;
       const attributes = {
+        'espalier.request.id': requestId,
         'espalier.tenant': tenantId,
         'espalier.instance': instanceId,
         'espalier.call': call,
@@ -99,11 +108,14 @@ export function createLaneServices(parts: LaneParts): LaneServices {
     observe: ({ call, deviceId }, { instanceId, tenantId }) =>
       shadow.observe({ call, deviceId, instanceId, tenantId }),
     onForward: metrics.forward,
-    onAnswer: ({ call, method }, status, requestId, seconds) => {
+    onAnswer: ({ call, method, traceparent }, status, requestId, seconds, trace) => {
       answered[call](status, seconds);
       if (log.debugs === false) return;
       const ms = Math.round(seconds * 1_000);
-      log.debug('request', { listener: 'data', method, route: routes[call], status, ms, requestId });
+      log.debug('request', {
+        ...{ listener: 'data', method, route: routes[call], status, ms, requestId },
+        ...(trace ?? traceIdsOfCaller(traceparent)),
+      });
     },
   };
 }

@@ -12,6 +12,7 @@ import {
 } from '../../telemetry/recorded-spans.ts';
 import type { Sampler } from '../../telemetry/samplers.ts';
 import { traceContextPropagator } from '../../telemetry/trace-context.ts';
+import { setTracing } from '../../telemetry/tracing.ts';
 import { createContextManager } from '../node-contexts.ts';
 import type { ExportSettings } from './export-settings.ts';
 import { createOtlpSender, type Lot } from './otlp-sender.ts';
@@ -43,6 +44,7 @@ const gaugesEveryMs = 60_000;
 function installTracing(): void {
   propagation.setGlobalPropagator(traceContextPropagator);
   trace.setGlobalTracerProvider(recordingTracerProvider);
+  setTracing(true);
 }
 
 interface Signal {
