@@ -18,7 +18,7 @@ import { almostFitting, anyText } from '../harness/schema-arbitrary.ts';
  * makes more of them.
  */
 
-const runs = Number(process.env.ESPALIER_TEST_REQUESTS ?? 25);
+const runs = Number(process.env.ESPALIER_TEST_REQUESTS ?? 10);
 const seed = Number(process.env.ESPALIER_TEST_SEED ?? Date.now() % 2_147_483_647);
 
 let api: ApiScene;
