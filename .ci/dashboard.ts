@@ -162,6 +162,12 @@ export const rows: readonly Row[] = [
         unit: 'ops',
         queries: [query(rateBy('espalier_notifications_total', 'outcome'), '{{outcome}}')],
       },
+      {
+        title: 'Alerts to targets',
+        about: 'Messages to webhooks, Teams and Slack, by what became of them.',
+        unit: 'ops',
+        queries: [query(rateBy('espalier_alert_messages_total', 'outcome'), '{{outcome}}')],
+      },
     ],
   },
   {

@@ -9,6 +9,8 @@ interface Column {
 
 export type FilterField =
   | (Column & { readonly type: 'uuid' | 'timestamp' | 'boolean' | 'integer' })
+  /** A list of words: a value is compared with each of them, and one that is equal suffices. */
+  | (Column & { readonly type: 'words' })
   /** `*` stands for any text in `==` and `!=`, where the field allows it. */
   | (Column & { readonly type: 'text'; readonly wildcards?: true })
   | (Column & {

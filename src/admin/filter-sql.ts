@@ -23,6 +23,8 @@ function anyOf(column: SQLWrapper, type: FilterField['type'], values: readonly s
       return sql`${column} = any(${list}::timestamptz[])`;
     case 'integer':
       return sql`${column} = any(${list}::int8[])`;
+    case 'words':
+      return sql`${column} && ${list}::text[]`;
     default:
       return sql`${column} = any(${list}::text[])`;
   }
@@ -38,6 +40,7 @@ function equals(column: SQLWrapper, { field, values }: Comparison): SQL {
   if (field.type === 'integer') return sql`${column} = ${String(value)}::int8`;
   if (field.type === 'uuid') return sql`${column} = ${String(value)}::uuid`;
   const text = String(value);
+  if (field.type === 'words') return sql`${text} = any(${column})`;
   const present =
     field.type === 'enum' && Object.hasOwn(field.present ?? {}, text) ? field.present?.[text] : undefined;
   return present === undefined

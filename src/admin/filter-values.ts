@@ -58,6 +58,8 @@ export function readValue(text: string, field: FilterField, inList: boolean): Va
         ? { ok: false, must: 'must be a date or a time with its zone, such as 2026-11-23T08:15:00Z' }
         : { ok: true, value };
     }
+    case 'words':
+      return readText(text, { ...field, type: 'text' }, inList);
     case 'text':
       return readText(text, field, inList);
   }

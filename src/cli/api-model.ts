@@ -55,7 +55,7 @@ export const lists: Readonly<Record<string, ListModel>> = {
   },
   'GET /tenants': {
     filter:
-      'RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
+      'RSQL over tenantId, cloud, displayName, mode, connectionType, tags, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes',
     sort: true,
     paged: true,
     columns: [

@@ -1003,6 +1003,14 @@ export type HoldWithExamples = Hold & {
   }[];
 };
 
+export type DecidedHold = HoldWithExamples & {
+  readonly dryRun: boolean;
+  /** Devices whose held state Intune is told of. */
+  readonly told: number;
+  /** Instances that are asked again. */
+  readonly asked: number;
+};
+
 export type HoldDecision = { readonly reason?: string };
 
 export type RouteChanges = { readonly totalCount: number; readonly results: readonly RouteChange[] };
@@ -1458,7 +1466,7 @@ export interface Operations {
         readonly 'page-size'?: number;
         /** Fields, each with :asc or :desc, joined by commas */
         readonly sort?: string;
-        /** RSQL over tenantId, cloud, displayName, mode, connectionType, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
+        /** RSQL over tenantId, cloud, displayName, mode, connectionType, tags, connectionState, paused, createdAt: == != =in=(a,b) =out=(a,b), for times and numbers also =gt= =ge= =lt= =le=, joined by ; (and) or , (or) with parentheses; a value with reserved signs stands in quotes */
         readonly filter?: string;
       };
     };
@@ -2025,17 +2033,23 @@ export interface Operations {
   'POST /tenants/{tenantId}/holds/{holdId}/release': {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly holdId: string };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body?: HoldDecision;
     };
-    readonly answer: HoldWithExamples;
+    readonly answer: DecidedHold;
   };
   /** The change is an accident: ask the instances again, and hold what they still say. The instances that the held states came from are reconciled, all of the tenant where nothing is held. The hold stays in force: states that are fine again are told, those that are not go on waiting. It ends by itself an hour after nothing is held any more, and may be released or refused again. */
   'POST /tenants/{tenantId}/holds/{holdId}/refuse': {
     readonly input: {
       readonly path: { readonly tenantId: string; readonly holdId: string };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
       readonly body?: HoldDecision;
     };
-    readonly answer: HoldWithExamples;
+    readonly answer: DecidedHold;
   };
   /** Every change of a route with author, reason and version, newest first. One line for each device and version, with where it was and where it went. Claims, operators, imports, moves and rollbacks all stand in it. */
   'GET /tenants/{tenantId}/routes/changes': {

@@ -1,5 +1,8 @@
+import { html } from 'hono/html';
+import type { Html } from '../gateway/page-layout.ts';
 import type { ApiAnswer } from './api.ts';
 import { at } from './api.ts';
+import { badge } from './parts.ts';
 import type { Visit } from './visit.ts';
 
 /** A tenant as the pages about it read it of the API. */
@@ -21,6 +24,7 @@ export interface Tenant {
   readonly connectionState: ConnectionState;
   readonly paused: boolean;
   readonly connectedAt: string | null;
+  readonly tags: readonly string[];
 }
 
 export type ConnectionState =
@@ -110,6 +114,10 @@ export const tenantPath = ({ param }: Pick<Visit, 'param'>): string => at`/tenan
 
 export const readTenant = (visit: Visit): Promise<ApiAnswer<Tenant>> =>
   visit.api.read<Tenant>(tenantPath(visit));
+
+/** Each tag leads to the tenants that have it. */
+export const tagLinks = (tags: readonly string[]): Html =>
+  html`${tags.map((tag) => html`<a href="/tenants?${new URLSearchParams({ tag })}">${badge(tag)}</a> `)}`;
 
 /** The way back from a page about a tenant. */
 export const aboveTenant = ({ displayName, id }: Tenant): (readonly [string, string])[] => [

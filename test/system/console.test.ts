@@ -77,4 +77,23 @@ describe('the console', () => {
     expect(list).not.toContain('Fabrikam');
     expect(list).not.toContain(fabrikam);
   });
+
+  it("shows a tenant's tags, which lead to all tenants that have them", async () => {
+    const [contoso] = scene.world.tenants.map(({ tenantId }) => tenantId);
+    await scene.api('PATCH', `/tenants/${contoso}`, { tags: ['eu', 'team-a'] });
+    const visit = await visitConsole(scene, await keyOf({ role: 'viewer' }));
+    for (const path of [`/tenants/${contoso}`, '/tenants'])
+      expect((await visit.open(path)).text).toContain('<a href="/tenants?tag=team-a">');
+    const list = (await visit.open('/tenants?tag=team-a')).text;
+    expect(list).toContain('Contoso');
+    expect(list).not.toContain('Fabrikam');
+    expect((await visit.open('/tenants?tag=team-b')).text).toContain('No tenant has this tag.');
+    const found = async (filter: string): Promise<string[]> => {
+      const { json } = await scene.api('GET', `/tenants?filter=${encodeURIComponent(filter)}`);
+      return json.results.map(({ displayName }: { displayName: string }) => displayName);
+    };
+    expect(await found('tags=in=(us,eu)')).toEqual(['Contoso']);
+    expect(await found('tags!=eu')).toEqual(['Fabrikam']);
+    expect((await scene.api('GET', '/tenants?filter=tags==e*')).status).toBe(400);
+  });
 });

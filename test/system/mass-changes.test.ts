@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createCommandLine, writeFileIn } from '../harness/command.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -123,7 +124,7 @@ it('is shown as what needs a person, counted, and is told with its remedy', asyn
 
 it('only an operator of the tenant decides', async () => {
   const [hold] = await holdsOf();
-  for (const verb of ['release', 'refuse']) {
+  for (const verb of ['release?dry-run=true', 'refuse?dry-run=true', 'release', 'refuse']) {
     const path = `/tenants/${tenantId}/holds/${hold!.id}/${verb}`;
     expect((await scene.api('POST', path, {}, viewerKey)).status).toBe(403);
     expect((await scene.api('POST', path, {}, strangerKey)).status).toBe(404);
@@ -137,6 +138,28 @@ it('only an operator of the tenant decides', async () => {
   expect(
     (await scene.api('GET', `/tenants/${smallId}/holds/${hold!.id}`, undefined, strangerKey)).status,
   ).toBe(404);
+});
+
+it('a dry run says what would follow, to the command line too, and decides nothing', async () => {
+  const [hold] = await holdsOf();
+  const path = `/tenants/${tenantId}/holds/${hold!.id}`;
+  const entries = async () =>
+    (await scene.database.sql`select 1 from history where object_id = ${hold!.id}`).length;
+  const before = await entries();
+  const release = await scene.api('POST', `${path}/release?dry-run=true`, {}, operatorKey);
+  expect([release.status, release.json]).toEqual([
+    200,
+    expect.objectContaining({ dryRun: true, state: 'open', held: 11, told: 11, asked: 0 }),
+  ]);
+  const refuse = await scene.api('POST', `${path}/refuse?dry-run=true`, {}, operatorKey);
+  expect(refuse.json).toMatchObject({ dryRun: true, state: 'open', held: 11, told: 0, asked: 1 });
+  const cli = createCommandLine({ ESPALIER_URL: scene.gateway.admin, ESPALIER_API_KEY: operatorKey });
+  const environment = { ESPALIER_CA_FILE: writeFileIn(cli.home, 'ca.pem', scene.trust) };
+  const line = ['holds', 'release', hold!.id, '-t', tenantId, '--dry-run', '-o', 'json'];
+  const said = await cli.run(line, { environment });
+  expect([said.code, said.json()]).toEqual([0, expect.objectContaining({ dryRun: true, told: 11 })]);
+  expect(await holdsOf()).toMatchObject([{ state: 'open', held: 11 }]);
+  expect(await entries()).toBe(before);
 });
 
 it('what lets people in is never held, and a Mac whose state is fine again leaves the hold', async () => {
@@ -172,10 +195,12 @@ it('outlives kill -9, and a refusal asks the instance again until nothing is hel
     { reason: 'restored the wrong backup' },
     operatorKey,
   );
-  expect([refused.status, refused.json.state, refused.json.decidedBy]).toEqual([
+  expect([refused.status, refused.json]).toEqual([
     200,
-    'refused',
-    'key operator',
+    expect.objectContaining({
+      ...{ state: 'refused', decidedBy: 'key operator' },
+      ...{ dryRun: false, told: 0, asked: 1 },
+    }),
   ]);
   // The server is right again: everybody gets in, also those who were told before the brake took hold.
   await eventually(() => expect(toldAs('managed', 'berlin')).toBe(60), 120_000);
@@ -193,9 +218,13 @@ it('a refused hold stays in force; a release tells what it holds, and the count 
   expect(hold!.state).toBe('refused');
   const path = `/tenants/${tenantId}/holds/${hold!.id}/release`;
   const released = await scene.api('POST', path, { reason: 'they are all sold' }, operatorKey);
-  expect([released.status, released.json.state]).toEqual([200, 'released']);
+  expect([released.status, released.json]).toEqual([
+    200,
+    expect.objectContaining({ dryRun: false, state: 'released', told: 60, asked: 0 }),
+  ]);
   await eventually(() => expect(toldAs('notManaged', 'berlin')).toBe(60), wait);
   expect((await scene.api('POST', path, {}, operatorKey)).status).toBe(409);
+  expect((await scene.api('POST', `${path}?dry-run=true`, {}, operatorKey)).status).toBe(409);
   await eventually(async () => expect(await statesOf(tenantId)).toEqual({ completed: 60 }), wait);
   expect(await holdsOf()).toMatchObject([{ state: 'released', held: 0 }]);
 }, 120_000);

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rows } from '../../.ci/dashboard.ts';
+import { type AlertReceiver, startAlertReceiver } from '../harness/alert-receiver.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -18,11 +19,13 @@ describe.skipIf(!hasPrometheus() && process.env.CI === undefined)(
   () => {
     let scene: Scene;
     let prometheus: Prometheus;
+    let receiver: AlertReceiver;
     let tenantId: string;
     let berlin: AddedInstance;
 
     beforeAll(async () => {
       scene = await startScene({
+        environment: { ESPALIER_ALERT_SECONDS: '1' },
         world: {
           clouds: ['public'],
           tenants: [{ instances: [{ name: 'berlin', macs: 2, compliantShare: 1 }] }],
@@ -30,11 +33,16 @@ describe.skipIf(!hasPrometheus() && process.env.CI === undefined)(
       });
       prometheus = await startPrometheus([new URL(scene.gateway.ops).host]);
       tenantId = scene.world.tenants[0]!.tenantId;
+      receiver = await startAlertReceiver(scene.world.authority);
+      // It is told the history from here on, so a message is sent although all is well.
+      const target = { name: 'siem', url: receiver.url, history: true, kinds: [] };
+      expect((await scene.api('POST', '/alerts/targets', target)).status).toBe(201);
       berlin = (await connectTenant(scene, tenantId)).get('berlin')!;
     }, 120_000);
     afterAll(async () => {
       await prometheus?.close();
       await scene?.close();
+      await receiver?.close();
     }, 60_000);
 
     /** Everything that the dashboard's panels are about, once. */

@@ -109,6 +109,7 @@ function columnFilter(column: Value, { filter, present }: FieldOptions): FilterF
   if (Array.isArray(filter)) return { type: 'enum', column, values: filter, ...(present ? { present } : {}) };
   if (filter === 'wildcards') return { type: 'text', column, wildcards: true };
   if (!is(column, Column)) throw new Error('only a column says by its type how it is compared');
+  if (column.columnType === 'PgArray') return { type: 'words', column };
   if (column.columnType === 'PgUUID') return { type: 'uuid', column };
   const types = { string: 'text', boolean: 'boolean', date: 'timestamp', number: 'integer' } as const;
   const type = types[column.dataType as keyof typeof types];

@@ -97,6 +97,7 @@ export const tenantResource = resource({
     tags: column('tags', {
       schema: z.array(z.string()),
       description: 'Words of your own, by which "espalier apply --select-tag" finds the tenants of one team.',
+      filter: true,
       setting: true,
       input: defaulting(tags, []),
     }),

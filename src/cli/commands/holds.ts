@@ -23,7 +23,11 @@ const release = act({
   arguments: [holdArgument],
   options: [tenantOption, reasonOption, yesOption],
   calls: [one],
-  examples: [[`holds release ${ofTenant} ${someHold}`, 'shows what is held, then asks']],
+  dryRun: true,
+  examples: [
+    [`holds release ${ofTenant} ${someHold} --dry-run`, 'how many Macs Intune would be told of'],
+    [`holds release ${ofTenant} ${someHold}`, 'shows what is held, then asks'],
+  ],
 });
 
 const verbs: readonly Verb[] = [
@@ -46,6 +50,7 @@ const verbs: readonly Verb[] = [
     ...release,
     run: async (call) => {
       const { api, given, output, parameters } = call;
+      if (given.flag('dryRun')) return release.run(call);
       checkConfirmable(given.flag('yes'));
       if (!given.flag('yes') && hasTerminal()) {
         const held = await api.call('GET', pathOf(one, parameters));
@@ -62,7 +67,9 @@ const verbs: readonly Verb[] = [
     operation: 'POST /tenants/{tenantId}/holds/{holdId}/refuse',
     arguments: [holdArgument],
     options: [tenantOption, reasonOption],
+    dryRun: true,
     examples: [
+      [`holds refuse ${ofTenant} ${someHold} --dry-run`, 'how many instances would be asked'],
       [`holds refuse ${ofTenant} ${someHold} --reason 'restored the wrong backup'`, 'nobody is locked out'],
     ],
   }),

@@ -22,6 +22,7 @@ import {
   readTenant,
   type Status,
   type Tenant,
+  tagLinks,
   tenantPath,
 } from '../tenant.ts';
 import { type ActionName, actionAddress, actions, offered, stateWords } from '../tenant-actions.ts';
@@ -100,6 +101,7 @@ const connection = (tenant: Tenant, status: Status): Html =>
     facts([
       ['Entra tenant', id(tenant.id)],
       ['Cloud', tenant.cloud],
+      ['Tags', tenant.tags.length === 0 ? null : tagLinks(tenant.tags)],
       ['Mode', words[tenant.mode] ?? tenant.mode],
       ['Connection type', words[tenant.connectionType] ?? tenant.connectionType],
       [
