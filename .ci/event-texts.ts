@@ -65,6 +65,8 @@ const databaseEvents = {
   'lock.lost': 'The connection that holds a lock failed; another process may take it.',
   'metrics.credentials-unreadable': 'When credentials expire could not be read; these metrics are absent.',
   'metrics.store-unavailable': 'Metrics of reports and instances could not be read; they are absent.',
+  'relay.failed':
+    'A request for a tenant that lives in another deployment was not answered by that one, by the `problem`.',
   'request.unawaited-failed': 'Work that goes on after an answer failed (Workers).',
   'routes.not-preloaded': 'There are more routes than the cache holds; they are read as they are asked for.',
   'routes.preload-closing': 'The connection that filled the cache could not be closed.',

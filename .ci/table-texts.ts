@@ -101,7 +101,7 @@ export const tableTexts: Readonly<Record<string, TableText>> = {
     kept: 'with an assignment for good, else 90 days',
   },
   placements: {
-    row: 'a tenant that was moved between deployments: its generation, and whether it lives here',
+    row: 'a tenant that was moved between deployments: its generation, whether it lives here, and where it is relayed to',
     kept: 'for good: an older file of it must not bring it back',
   },
   report_count_changes: { row: 'what one statement changed of these numbers', kept: 'two seconds' },

@@ -173,5 +173,5 @@ export async function requireTenant(
 
 /** The writes of a tenant that is moving: its move, and its removal at the end (docs/cells.md). */
 const isOfMoving = ({ method, path }: { readonly method: string; readonly path: string }): boolean =>
-  /^\/api\/v1\/tenants\/[^/]+\/move-(in|out)$/.test(path) ||
+  /^\/api\/v1\/tenants\/[^/]+\/move-(in|out(\/relay)?)$/.test(path) ||
   (method === 'DELETE' && /^\/api\/v1\/tenants\/[^/]+$/.test(path));

@@ -86,6 +86,7 @@ import { addLeaving } from './tenants/leaving.ts';
 import { addMigration } from './tenants/migrate.ts';
 import { addMoveIn } from './tenants/move-in.ts';
 import { addMoveOut } from './tenants/move-out.ts';
+import { addRelay } from './tenants/relay.ts';
 import { addTenants } from './tenants/tenants.ts';
 import { refuseBadTextInBody, refuseBadTextInQuery } from './texts.ts';
 import { hasReadBody, streamsItsBody } from './writes.ts';
@@ -226,6 +227,7 @@ function addOperations(app: AdminApp, services: AdminServices, log: Log): void {
   addLeaving(app, services);
   addMigration(app, services);
   addMoveOut(app, services);
+  addRelay(app, services);
   addMoveIn(app, services);
   addInstances(app, services);
   addInstanceVerbs(app, services);

@@ -277,7 +277,11 @@ export type TenantRemoval = {
   readonly dryRun: boolean;
   readonly devices: number;
   readonly instances: number;
+  readonly relay: Relay;
 };
+
+/** Where the tenant lives, and until when what comes here is passed on */
+export type Relay = { readonly to: string; readonly until: string } | null;
 
 export type WaitsForApproval = {
   readonly approvalId: string;
@@ -503,7 +507,14 @@ export type MoveOut = {
   readonly generation: number | null;
   readonly fencedAt: string | null;
   readonly sealedAt: string | null;
+  readonly relay: Relay;
   readonly waitsFor: { readonly computers: number; readonly reports: number; readonly seconds: number };
+};
+
+export type NewRelay = {
+  /** ESPALIER_PUBLIC_URL of the deployment where the tenant lives */ readonly to: string;
+  /** From then on nothing is passed on */
+  readonly until: string;
 };
 
 export type MoveIn = {
@@ -1487,7 +1498,7 @@ export interface Operations {
     readonly input: { readonly path: { readonly tenantId: string }; readonly body: TenantChange };
     readonly answer: ChangedTenant;
   };
-  /** Remove a tenant with all it has here; refused with devices unless force=true. A connected tenant is deprovisioned at Intune first; while Intune cannot be told, the answer is 409. Instances, keys, routes and reports go with it, its history stays. */
+  /** Remove a tenant with all it has here; refused with devices, or while it is relayed, unless force=true. A connected tenant is deprovisioned at Intune first; while Intune cannot be told, the answer is 409. Instances, keys, routes and reports go with it, its history stays. */
   'DELETE /tenants/{tenantId}': {
     readonly input: {
       readonly path: { readonly tenantId: string };
@@ -1628,7 +1639,7 @@ export interface Operations {
     readonly input: { readonly path: { readonly tenantId: string } };
     readonly answer: MoveOut;
   };
-  /** Keep a tenant that was to leave; after a file was made only with force=true. The tenant lives here again, and what waited is done within a minute. Once a file was given out it takes force=true, for a tenant must not live in two deployments. */
+  /** Keep a tenant that was to leave; after a file was made, or while it is relayed, only with force=true. The tenant lives here again, and what waited is done within a minute. Once a file was given out it takes force=true, for a tenant must not live in two deployments. */
   'DELETE /tenants/{tenantId}/move-out': {
     readonly input: {
       readonly path: { readonly tenantId: string };
@@ -1644,6 +1655,27 @@ export interface Operations {
   'GET /tenants/{tenantId}/move-out/file': {
     readonly input: { readonly path: { readonly tenantId: string } };
     readonly answer: string;
+  };
+  /** Pass on what comes for a tenant that has left to the deployment where it lives; the same again changes nothing. Webhooks, pushes, device calls, notifications and landing pages of the tenant go on to `to` with their callers' credentials, once, and are answered as that answers: 202 only after its 202, 503 while it is away. Takes a file that was given out, and an admin of all tenants. After `until` they are 404. */
+  'PUT /tenants/{tenantId}/move-out/relay': {
+    readonly input: {
+      readonly path: { readonly tenantId: string };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
+      readonly body: NewRelay;
+    };
+    readonly answer: MoveOut;
+  };
+  /** Pass nothing on any more for a tenant that has left. Webhooks and pushes are 503 again, and device calls are answered by what this deployment knew. */
+  'DELETE /tenants/{tenantId}/move-out/relay': {
+    readonly input: {
+      readonly path: { readonly tenantId: string };
+      readonly query?: {
+        /** true: only say what would be done, and do nothing */ readonly 'dry-run'?: 'true' | 'false';
+      };
+    };
+    readonly answer: MoveOut;
   };
   /** Take a tenant in by the sealed file of its move-out, all of it or nothing. One transaction: the whole file, or nothing. The same file again answers already=true; one of an older generation, or of another version of the schema, is a conflict. Every instance is reconciled afterwards; confirm tells Intune the addresses of this deployment. Idempotency-Key is refused here with 400: the body is streamed and never held, so two of them cannot be compared. The same body again changes nothing. */
   'POST /tenants/{tenantId}/move-in': {

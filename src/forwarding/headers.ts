@@ -1,6 +1,6 @@
 /**
- * These lists decide which headers cross. Both directions are allow lists: a header that nobody thought of stays on its
- * side. The caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop
+ * These lists decide which headers cross. Both directions to instances are allow lists: a header that nobody thought of
+ * stays on its side. The caller's token, cookies and hop-by-hop headers never cross, and what `Connection` names is hop-by-hop
  * (contract section 6; RFC 9110, 7.6.1). No cookie of an instance is kept or passed on: that of a cluster's balancer
  * would pin all callers to one node (domain/jamf.md 1.4).
  */
@@ -21,6 +21,12 @@ const forPassThrough = [
   'if-match',
   'if-none-match',
 ] as const;
+
+/** Also the caller's credentials: the request goes to another deployment of the same operators (relay.ts). */
+const forRelay = [...forPassThrough, 'authorization', 'x-api-key', 'user-agent'] as const;
+
+/** Set on a request that was passed on to another deployment, so that it is passed on once only. */
+export const relayedHeader = 'espalier-relayed';
 
 const towardsCaller = new Set([
   'content-type',
@@ -83,6 +89,48 @@ export function passThroughLines(headerOf: HeaderOf, known: OwnHeaders): string 
   const accept = headerOf('accept') ? '' : 'accept: application/json\r\n';
   const encoding = headerOf('accept-encoding') ? '' : 'accept-encoding: identity\r\n';
   return `${accept}${encoding}${linesOf(forPassThrough, headerOf)}${own(known)}`;
+}
+
+/** Lines for `UpstreamCall` of a request that another deployment is to answer. */
+export function relayLines(
+  headerOf: HeaderOf,
+  { requestId, source }: { readonly requestId: string; readonly source: string | undefined },
+): string {
+  const encoding = headerOf('accept-encoding') ? '' : 'accept-encoding: identity\r\n';
+  const caller = source === undefined ? '' : headerLine('x-forwarded-for', source);
+  return `${linesOf(forRelay, headerOf)}${encoding}${caller}x-request-id: ${requestId}\r\n${relayedHeader}: 1\r\n`;
+}
+
+/**
+ * These do not come back from another deployment: what is hop-by-hop, what the listener says itself, and what would bind a
+ * browser to this host by the word of that one.
+ */
+const notRelayed = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'content-length',
+  'date',
+  'set-cookie',
+  'strict-transport-security',
+  'alt-svc',
+]);
+
+/** All other headers of another deployment's answer. */
+export function relayedHeaders(head: UpstreamHead, requestId: string): Headers {
+  const named = namedBy(head.header('connection'));
+  const headers = new Headers();
+  head.eachHeader((name, value) => {
+    if (!notRelayed.has(name) && !named?.has(name)) headers.append(name, value);
+  });
+  if (head.contentLength !== undefined) headers.set('content-length', String(head.contentLength));
+  headers.set('x-request-id', requestId);
+  return headers;
 }
 
 /** The headers of an instance's answer that cross, in lower case. */

@@ -15,6 +15,7 @@ import { parseGuid } from '../ids.ts';
 import { type Problem, problem } from '../problems.ts';
 import type { RouteLookup, RouteTarget } from '../routing/lookup.ts';
 import type { Instance, InstanceDirectory } from '../store/instances/instance.ts';
+import type { Relay } from '../store/placements.ts';
 import type { Tenant, TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Attempts } from './attempts.ts';
 import type { FairShare, PartUse } from './fair-share.ts';
@@ -60,6 +61,18 @@ export interface RoutedCall extends PlacedCall {
   readonly target: RouteTarget;
 }
 
+/** The tenant lives in another deployment, which decides of the rest. */
+export interface RelayedCall extends PlacedCall {
+  readonly kind: 'relay';
+  readonly tenantId: string;
+  readonly relay: Relay;
+}
+
+/** The same for a caller that passes nothing on itself; no place is held. */
+export interface ElsewhereCall {
+  readonly kind: 'elsewhere';
+}
+
 /** Routed, and with all that the exchange with the instance needs. */
 export interface ReadyCall extends PlacedCall {
   readonly kind: 'ready';
@@ -71,18 +84,21 @@ export interface ReadyCall extends PlacedCall {
 }
 
 /** `cold`: something is not at hand; nothing was decided, counted or taken. */
-export type WarmDecision = ReadyCall | RefusedCall | { readonly kind: 'cold' };
+export type WarmDecision = ReadyCall | RefusedCall | ElsewhereCall | { readonly kind: 'cold' };
 
 export interface DeviceCalls {
   /**
    * May ask the database and Entra; throws what they throw. Takes from the tenant's rate, and a place that `done` gives
    * back. `source`: the caller's address.
    */
-  decide(request: CallerRequest, source: string | undefined): Promise<RoutedCall | RefusedCall>;
+  decide(request: CallerRequest, source: string | undefined): Promise<RoutedCall | RelayedCall | RefusedCall>;
   /** The same by what is in memory, at once. A refusal is the one `decide` would give. */
   warm(request: DeviceCallRequest): WarmDecision;
   /** `decide`, and then the instance's token. */
-  prepare(request: DeviceCallRequest, source: string | undefined): Promise<ReadyCall | RefusedCall>;
+  prepare(
+    request: DeviceCallRequest,
+    source: string | undefined,
+  ): Promise<ReadyCall | ElsewhereCall | RefusedCall>;
   /** The call is over. To be called once for each that was routed or ready. */
   done(call: PlacedCall): void;
   /** Under which a verified token is kept; undefined: none is. */
@@ -149,6 +165,7 @@ function problemOfToken(reason: VerifyRefusal): Problem {
 }
 
 const cold = { kind: 'cold' } as const;
+const elsewhere: ElsewhereCall = { kind: 'elsewhere' };
 const refuse = (found: Problem, routed = false): RefusedCall => ({ kind: 'refuse', problem: found, routed });
 
 const lacksRole = (claims: TokenClaims, role: DeviceRole): Problem | undefined =>
@@ -259,8 +276,13 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     const use = useOf(claims);
     const busy = underWay.take(use);
     if (busy !== undefined) return refuse(busy);
-    let routed: RoutedCall | undefined;
+    let routed: RoutedCall | RelayedCall | undefined;
     try {
+      const relay = (await tenants.tenant(tenantId))?.relay;
+      if (relay) {
+        routed = { kind: 'relay', tenantId, relay, use };
+        return routed;
+      }
       const deviceId = parseGuid(request.deviceId);
       const target = deviceId && (await routes.route(tenantId, deviceId));
       const instance = target && (await instances.instance(tenantId, target.instanceId));
@@ -276,6 +298,7 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
     if (asked === undefined || deviceId === undefined || verified === undefined) return cold;
     const tenant = tenants.peek(asked);
     if (tenant === undefined) return cold;
+    if (tenant.relay) return elsewhere;
     // The row's own text: its hash is known to the engine, that of the request's would be made at every look-up.
     const { tenantId } = tenant;
     const tokenHash = request.tokenHash ?? verified.hash(request.token);
@@ -326,6 +349,10 @@ export function createDeviceCalls(options: DeviceCallOptions): DeviceCalls {
   const prepare: DeviceCalls['prepare'] = async (request, source) => {
     const decision = await decide(request, source);
     if (decision.kind === 'refuse') return decision;
+    if (decision.kind === 'relay') {
+      done(decision);
+      return elsewhere;
+    }
     let prepared: ReadyCall | RefusedCall | undefined;
     try {
       prepared = await ready(request, decision);

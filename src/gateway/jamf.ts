@@ -21,6 +21,8 @@ import { type FieldError, type Problem, ProblemError, problem } from '../problem
 import { presentedKey } from '../secrets/keys.ts';
 import { isOwnerGone, isStoreUnavailable } from '../store/database.ts';
 import type { InstanceKeys, KeyHolder } from '../store/instance-keys.ts';
+import type { Relay } from '../store/placements.ts';
+import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { currentTraceparent, noteOnSpan } from '../telemetry/tracing.ts';
@@ -32,6 +34,7 @@ import { type Place, type Shares, takePlace } from './place.ts';
 import { type Pressure, shedProblem } from './pressure.ts';
 import { recordReaderOf, type TakenPush, takeRecords, takeSmallPush } from './pushes.ts';
 import type { RateLimit, SharedRate } from './rate.ts';
+import type { PassOn } from './relay.ts';
 import { inRequestSpan } from './request-span.ts';
 import { unpackedChunks } from './unpacked-chunks.ts';
 
@@ -43,6 +46,8 @@ export interface JamfSideOptions extends Shares {
   /** Absent where nothing outlives a request (Workers). */
   readonly missed?: Pick<MissedEvents, 'note'>;
   readonly keys: InstanceKeys;
+  readonly tenants: Pick<TenantDirectory, 'tenant'>;
+  readonly passOn: PassOn;
   readonly attempts: Attempts;
   readonly facts: RequestFacts;
   readonly rate: RateLimit;
@@ -103,6 +108,27 @@ const left: Problem = problem(
   { owner: 'configuration', retryAfterSeconds: 60 },
 );
 
+/**
+ * Where a request of an instance whose tenant has left goes. A client certificate ends at this listener, so what was let in
+ * by one is refused.
+ */
+async function relayOf(
+  c: Context<ListenerEnv>,
+  { tenants }: JamfSideOptions,
+  { tenantId }: KeyHolder,
+): Promise<Relay> {
+  const relay = (await tenants.tenant(tenantId))?.relay;
+  if (!relay) throw new ProblemError(left);
+  if (presentedKey(c.req.raw.headers) !== undefined) return relay;
+  throw new ProblemError(
+    problem(
+      'forbidden',
+      `The tenant lives in another deployment, to which no client certificate can be passed on: send to ${relay.to}, or give a key.`,
+      { owner: 'configuration' },
+    ),
+  );
+}
+
 /** The computers that an unread webhook names; undefined where that cannot be told quickly. */
 async function namedComputers(
   c: Context<ListenerEnv>,
@@ -160,7 +186,7 @@ async function letIn(
     }
     throw error;
   }
-  if (sender.hasLeft) throw new ProblemError(left);
+  const relay = sender.hasLeft ? await relayOf(c, options, sender) : undefined;
   const waitSeconds = isShed ? undefined : await takeRate(options, sender);
   const place = isShed
     ? shedProblem
@@ -168,7 +194,7 @@ async function letIn(
       ? takePlace(options, sender, entrance.bytes, entrance.mostBytes)
       : tooFast(waitSeconds);
   if (!('leave' in place)) {
-    if (entrance.of === 'webhook') await noteRefused(options, sender, entrance);
+    if (entrance.of === 'webhook' && relay === undefined) await noteRefused(options, sender, entrance);
     throw new ProblemError(place);
   }
   try {
@@ -176,7 +202,11 @@ async function letIn(
       'espalier.tenant': sender.tenantId,
       'espalier.instance': sender.instanceId,
     });
-    return await inRequestSpan(c, attributes, () => work(sender, place));
+    return await inRequestSpan(c, attributes, () => {
+      if (relay === undefined) return work(sender, place);
+      const bodyBytes = entrance.of === 'webhook' ? webhookBodyBytes : inventoryBodyBytes;
+      return options.passOn(c, { tenantId: sender.tenantId, relay, from: 'known', bodyBytes });
+    });
   } finally {
     place.leave();
   }

@@ -33,6 +33,8 @@ addLandingRoutes(app, {
   deviceParams: ['deviceId'],
   rate: createRateLimit(1, () => now),
   facts: { remoteAddress: () => '192.0.2.1' },
+  tenants: { tenant: async () => undefined },
+  passOn: async () => expect.unreachable(),
   log,
 });
 finishListener(app);

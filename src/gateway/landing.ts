@@ -3,9 +3,10 @@ import { decideLanding, type LandingKind } from '../forwarding/landing.ts';
 import type { LandingDirectory } from '../forwarding/landing-directory.ts';
 import type { LandingPaths } from '../forwarding/landing-paths.ts';
 import { parseGuid } from '../ids.ts';
-import { landingDevices, landingParametersLogged, storeRetrySeconds } from '../limits.ts';
+import { landingDevices, landingParametersLogged, smallBodyBytes, storeRetrySeconds } from '../limits.ts';
 import { retryAfterOf } from '../problems.ts';
 import { isStoreUnavailable } from '../store/database.ts';
+import type { TenantDirectory } from '../store/tenants/tenant.ts';
 import type { Log } from '../telemetry/log.ts';
 import { sourceKey } from './attempts.ts';
 import { chooserPage, type PlainPage, pageHeaders, plainPage, statePage } from './landing-pages.ts';
@@ -13,6 +14,7 @@ import { type Language, languageOf, languageParameter } from './language.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { byLink, type LanguageSwitch } from './page-layout.ts';
 import type { RateLimit } from './rate.ts';
+import type { PassOn } from './relay.ts';
 
 /**
  * `GET /t/{tenantId}/enroll` and `/remediate`: a person's browser, sent by Microsoft. Nobody has signed in, so whatever
@@ -27,6 +29,8 @@ export interface LandingOptions {
   /** Its own, not that of device calls: strangers must not use that up. */
   readonly rate: RateLimit;
   readonly facts: Pick<RequestFacts, 'remoteAddress'>;
+  readonly tenants: Pick<TenantDirectory, 'tenant'>;
+  readonly passOn: PassOn;
   readonly log: Log;
 }
 
@@ -98,7 +102,7 @@ interface Visit {
 
 async function land(
   c: Context<ListenerEnv>,
-  { directory, facts: { remoteAddress }, logNames, paths, rate }: Parts,
+  { directory, facts: { remoteAddress }, logNames, passOn, paths, rate, tenants }: Parts,
   { deviceIds, kind, toLanguage }: Visit,
 ): Promise<Response> {
   const tenantId = parseGuid(c.req.param('tenantId'));
@@ -109,6 +113,8 @@ async function land(
   if (waitSeconds !== undefined) return plain(c, 'busy', toLanguage, waitSeconds);
   const facts = await directory.facts(tenantId, deviceIds);
   if (!facts) return plain(c, 'unknown', toLanguage);
+  const relay = (await tenants.tenant(tenantId))?.relay;
+  if (relay) return passOn(c, { tenantId, relay, from: 'stranger', bodyBytes: smallBodyBytes });
   logNames(kind, new URL(c.req.url).searchParams);
   const decided = decideLanding({ kind, ...facts, paths });
   const language = languageOfRequest(c);

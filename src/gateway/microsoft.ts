@@ -3,6 +3,7 @@ import type { DeviceCall } from '../forwarding/calls.ts';
 import type { Forward, ForwardAnswer, PassThroughCall } from '../forwarding/forward.ts';
 import type { PassThroughEntry } from '../forwarding/pass-through.ts';
 import type { Shadow } from '../forwarding/shadow/shadow.ts';
+import { bodyBytes } from '../limits.ts';
 import { type Problem, ProblemError } from '../problems.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { noteOnSpan } from '../telemetry/tracing.ts';
@@ -10,17 +11,20 @@ import {
   bearerToken,
   type CallerRequest,
   type DeviceCalls,
+  type RelayedCall,
   type RoutedCall,
   tokenFaults,
 } from './device-call.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import { passThroughCall, passThroughPath } from './pass-through.ts';
+import type { PassOn } from './relay.ts';
 import { inRequestSpan } from './request-span.ts';
 
 /** The data listener's device calls (contract section 6); what is decided about them is in device-call.ts. */
 export interface MicrosoftSideOptions {
   readonly calls: Pick<DeviceCalls, 'decide' | 'done'>;
   readonly forward: Forward;
+  readonly passOn: PassOn;
   /** The calls that may be passed through. */
   readonly passThrough: readonly PassThroughEntry[];
   readonly facts: RequestFacts;
@@ -60,11 +64,23 @@ async function deviceCall(
   const decision = await options.calls.decide(asking, options.facts.remoteAddress(c));
   if (decision.kind === 'refuse') throw refuse(decision.problem);
   try {
+    if (decision.kind === 'relay') return await relayCall(c, options, decision);
     return await forwardCall(c, options, call, decision, started);
   } finally {
     options.calls.done(decision);
   }
 }
+
+const relayCall = (
+  c: Context<ListenerEnv>,
+  { passOn }: MicrosoftSideOptions,
+  { relay, tenantId }: RelayedCall,
+): Promise<Response> =>
+  inRequestSpan(
+    c,
+    () => ({ 'espalier.tenant': tenantId }),
+    () => passOn(c, { tenantId, relay, from: 'known', bodyBytes }),
+  );
 
 /** The answer is complete when this resolves, where the runtime streams it itself. */
 function forwardCall(

@@ -15,6 +15,7 @@ import { decodeText } from './body.ts';
 import type { FairShare } from './fair-share.ts';
 import type { ListenerEnv, RequestFacts } from './listener.ts';
 import type { RateLimit } from './rate.ts';
+import type { PassOn } from './relay.ts';
 
 /**
  * Graph's change notifications of a tenant (contract section 6): committed, then answered 202, whatever follows later.
@@ -27,6 +28,7 @@ export interface NotificationSideOptions {
   readonly rate: RateLimit;
   /** Bytes of large bodies that are being read, by tenant and address: whoever sends them shows no credential before. */
   readonly bodies: FairShare;
+  readonly passOn: PassOn;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly sha256?: Sha256 | undefined;
@@ -78,11 +80,13 @@ function answerHandshake(c: Context<ListenerEnv>, tokens: readonly string[]): Re
   return c.body(token, 200, handshakeHeaders);
 }
 
-async function readBounded(
+/** Does what holds the body, within the share of the tenant and the address. */
+async function holdingBody<T>(
   c: Context<ListenerEnv>,
   { bodies, facts }: NotificationSideOptions,
   tenantId: string,
-): Promise<string> {
+  work: () => Promise<T>,
+): Promise<T> {
   const length = facts.body(c)?.length ?? bodyBytes;
   // Graph's are small nearly always: large ones of strangers that never come to their end must not take their place.
   const bytes = length <= smallBodyBytes ? 0 : Math.min(length, bodyBytes);
@@ -90,7 +94,7 @@ async function readBounded(
   const busy = bodies.take(part, bytes);
   if (busy !== undefined) throw new ProblemError(busy);
   try {
-    return decodeText(await facts.readBody(c, bodyBytes));
+    return await work();
   } finally {
     bodies.give(part, bytes);
   }
@@ -99,13 +103,21 @@ async function readBounded(
 async function receive(c: Context<ListenerEnv>, options: NotificationSideOptions): Promise<Response> {
   const { log, metrics } = options;
   const tenantId = await tenantIdOf(c, options);
+  const relay = (await options.tenants.tenant(tenantId))?.relay;
+  if (relay)
+    return holdingBody(c, options, tenantId, () =>
+      options.passOn(c, { tenantId, relay, from: 'stranger', bodyBytes }),
+    );
   const tokens = new URL(c.req.url).searchParams.getAll('validationToken');
   if (tokens.length > 0) {
     const answer = answerHandshake(c, tokens);
     metrics.notification('handshake');
     return answer;
   }
-  const parsed = parseNotifications(await readBounded(c, options, tenantId));
+  const text = await holdingBody(c, options, tenantId, async () =>
+    decodeText(await options.facts.readBody(c, bodyBytes)),
+  );
+  const parsed = parseNotifications(text);
   if (!parsed.ok) throw invalid({ code: 'INVALID', field: parsed.field, description: parsed.description });
   const outcomes = await takeNotifications(options, tenantId, parsed.notifications);
   const counts = Map.groupBy(outcomes, (outcome) => outcome);

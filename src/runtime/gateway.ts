@@ -17,6 +17,7 @@ import { createTokenBroker } from '../entra/tokens.ts';
 import { createVerifiedTokens } from '../entra/verified-tokens.ts';
 import { createForward, type ForwardAnswer } from '../forwarding/forward.ts';
 import { createLandingDirectory } from '../forwarding/landing-directory.ts';
+import { createRelays } from '../forwarding/relay.ts';
 import type { ServedReads } from '../forwarding/served-reads.ts';
 import { createShadow } from '../forwarding/shadow/shadow.ts';
 import { createTargets } from '../forwarding/targets.ts';
@@ -39,6 +40,7 @@ import { addMicrosoftRoutes } from '../gateway/microsoft.ts';
 import { addNotificationRoute } from '../gateway/notifications.ts';
 import { Pressure, shedFrom } from '../gateway/pressure.ts';
 import { createRateLimits, type RateLimits, type SharedRate } from '../gateway/rate.ts';
+import { createPassOn } from '../gateway/relay.ts';
 import { shedUnderPressure } from '../gateway/shedding.ts';
 import { newId } from '../ids.ts';
 import type { After, Sharing } from '../joining.ts';
@@ -257,6 +259,7 @@ function composeServices(parts: GatewayParts) {
   const { authorizationOf } = clients;
   const forwarding = { upstream: parts.upstream, targetOf: createTargets(), authorizationOf };
   const forward = createForward(forwarding);
+  const relays = createRelays({ upstream: parts.upstream, now: Date.now });
   const intake = createIntake({ sql, sharing: parts.sharing, ...parts.intake });
   const keys = createKeySource({
     ...sharingOf(parts),
@@ -269,7 +272,7 @@ function composeServices(parts: GatewayParts) {
   const attempts = createAttempts('data', rateLimits);
   return {
     ...{ access, attempts, clients, forward, forwarding, instances, intake, keys, routes, tenants, turns },
-    rateLimits,
+    ...{ rateLimits, relays },
     ...composeCheckIns(parts, intake),
     consent: composeConsent(parts, tenants, access),
     deviceCalls: composeDeviceCalls(
@@ -310,6 +313,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     intake,
     missed,
     rateLimits,
+    relays,
     routes,
     shadow,
     tenants,
@@ -321,7 +325,9 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
   app.use('*', refuseDoubtful(facts));
   const pressure = parts.pressure ?? new Pressure();
   shedUnderPressure(app, pressure);
+  const passOn = createPassOn({ facts, log, relays, respond });
   addJamfRoutes(app, {
+    ...{ passOn, tenants },
     ...{ intake, facts, log, metrics, pressure, turns },
     ...(missed ? { missed } : {}),
     ...(checkIns ? { checkIns } : {}),
@@ -336,13 +342,13 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     sharedRate: parts.sharedRates?.ofInstance,
   });
   addMicrosoftRoutes(app, {
-    ...{ forward, facts, metrics, respond },
+    ...{ forward, facts, metrics, passOn, respond },
     calls: deviceCalls,
     onAnswered: shadow.onAnswered,
     passThrough: config.passThrough,
   });
   addLandingRoutes(app, {
-    ...{ facts, log },
+    ...{ facts, log, passOn, tenants },
     directory: createLandingDirectory({
       ...{ sql, routes },
       known: { tenants, instances },
@@ -354,7 +360,7 @@ function createDataApp(parts: GatewayParts, services: ReturnType<typeof composeS
     rate: rateLimits('landing', config.ratePerTenant),
   });
   addNotificationRoute(app, {
-    ...{ sql, tenants, facts, log, metrics, sha256, onNoted: parts.onNotification },
+    ...{ sql, tenants, facts, log, metrics, passOn, sha256, onNoted: parts.onNotification },
     rate: rateLimits('notifications', config.ratePerTenant),
     bodies: shareOf(parts, {
       ...{ what: 'notifications', part: 'address', least: bodyBytes },

@@ -1,6 +1,7 @@
+import { version } from '../version.ts';
 import { oldestOf, type Snapshot } from './change-feed.ts';
 import { columns, pick } from './columns.ts';
-import type { Sql } from './database.ts';
+import type { Queries, Sql } from './database.ts';
 import { gatewayProcesses } from './schema.ts';
 
 /**
@@ -26,10 +27,18 @@ export async function recordProcess(sql: Sql, process: ProcessRecord): Promise<v
       delete from gateway_processes where process_id = any(array(
         select process_id from gateway_processes where seen_at < now() - make_interval(secs => ${goneAfterSeconds})
         for update skip locked)))
-    insert into gateway_processes (process_id, name, heard_before, cached_routes)
-    values (${process.processId}, ${process.name}, ${oldestOf(process.snapshot)}::xid8, ${process.cachedRoutes})
+    insert into gateway_processes (process_id, name, heard_before, cached_routes, version)
+    values (${process.processId}, ${process.name}, ${oldestOf(process.snapshot)}::xid8, ${process.cachedRoutes}, ${version})
     on conflict (process_id) do update set
       seen_at = now(), name = excluded.name, heard_before = excluded.heard_before, cached_routes = excluded.cached_routes`;
+}
+
+/** Name of a serving process that is too old to know a fence; undefined: there is none. */
+export async function findUnfenced(sql: Queries): Promise<string | undefined> {
+  const [row] = await sql<{ name: string }[]>`
+    select ${columns(sql, pick(gatewayProcesses, 'name'))} from gateway_processes
+    where version is null and seen_at >= now() - make_interval(secs => ${goneAfterSeconds}) limit 1`;
+  return row?.name;
 }
 
 export async function removeProcess(sql: Sql, processId: string): Promise<void> {

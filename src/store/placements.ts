@@ -33,7 +33,7 @@ export async function fenceTenant(tx: Transaction, tenantId: string, moveId: str
     insert into placements (tenant_id, generation, move_id, fenced_at)
     values (${tenantId}, 1, ${moveId}, clock_timestamp())
     on conflict (tenant_id) do update set generation = placements.generation + 1, move_id = excluded.move_id,
-      fenced_at = excluded.fenced_at, sealed_at = null
+      fenced_at = excluded.fenced_at, sealed_at = null, relay_to = null, relay_until = null
     where placements.fenced_at is null`;
   const placement = await readPlacement(tx, tenantId);
   if (!placement) throw new Error('a placement that was written is not there');
@@ -51,8 +51,31 @@ export async function markSealed(tx: Transaction, tenantId: string): Promise<boo
 /** Ends the fence: the tenant lives here again. The generation rises, so that a file of before counts as older. */
 export async function endFence(tx: Transaction, tenantId: string): Promise<void> {
   await tx`
-    update placements set fenced_at = null, generation = generation + case when sealed_at is null then 0 else 1 end
+    update placements set fenced_at = null, relay_to = null, relay_until = null, generation = generation + case when sealed_at is null then 0 else 1 end
     where tenant_id = ${tenantId}`;
+}
+
+/** Where a tenant that has left lives, and until when what comes here for it is passed on. */
+export interface Relay {
+  readonly to: string;
+  /** A date of ISO 8601, which stays one in JSON. */
+  readonly until: string;
+}
+
+/** The relay of a tenant that has left, else null; `tenantId` is a column. */
+export const relayColumn = (sql: Queries, tenantId: Fragment): Fragment => sql`
+  (select json_build_object('to', gone.relay_to, 'until', gone.relay_until) from placements gone
+    where gone.tenant_id = ${tenantId} and gone.fenced_at is not null and gone.relay_to is not null)`;
+
+/** Undefined: nothing is passed on. */
+export const relayOf = ({ relayTo, relayUntil }: Placement): Relay | undefined =>
+  relayTo === null || relayUntil === null ? undefined : { to: relayTo, until: relayUntil.toISOString() };
+
+/** Has what comes for a tenant that has left passed on; undefined: not any more. */
+export async function writeRelay(tx: Transaction, tenantId: string, relay: Relay | undefined): Promise<void> {
+  await tx`
+    update placements set relay_to = ${relay?.to ?? null}, relay_until = ${relay?.until ?? null}
+    where tenant_id = ${tenantId} and fenced_at is not null and sealed_at is not null`;
 }
 
 /** The tenant lives here from now on, by the file of this generation. */
@@ -65,7 +88,7 @@ export async function recordArrival(
     insert into placements (tenant_id, generation, move_id, arrived_at)
     values (${tenantId}, ${generation}, ${moveId}, now())
     on conflict (tenant_id) do update set generation = excluded.generation, move_id = excluded.move_id,
-      fenced_at = null, sealed_at = null, arrived_at = excluded.arrived_at`;
+      fenced_at = null, sealed_at = null, relay_to = null, relay_until = null, arrived_at = excluded.arrived_at`;
 }
 
 /**

@@ -133,6 +133,9 @@ export const placements = pgTable('placements', {
   /** A sealed file was given out first. */
   sealedAt: at('sealed_at'),
   arrivedAt: at('arrived_at'),
+  /** Public URL of the deployment that the tenant went to: what comes here is passed on to it. */
+  relayTo: text('relay_to'),
+  relayUntil: at('relay_until'),
 });
 
 export const consents = pgTable(
@@ -670,6 +673,8 @@ export const gatewayProcesses = pgTable('gateway_processes', {
   /** Every transaction before this one has been heard of. */
   heardBefore: xid8('heard_before'),
   cachedRoutes: integer('cached_routes').notNull().default(0),
+  /** Null: one of before this column, which knows no fence (placements). */
+  version: text('version'),
 });
 
 /** Moves of devices from one instance to another (contract section 8). */

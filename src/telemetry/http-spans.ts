@@ -83,7 +83,7 @@ export async function inServerSpan<T extends { readonly status: number }>(
 }
 
 /** The service that a request goes to, by the name that a map of services shows. */
-export type Peer = 'jamf-pro' | 'entra' | 'graph' | 'intune';
+export type Peer = 'jamf-pro' | 'entra' | 'graph' | 'intune' | 'espalier';
 
 export interface ClientRequest {
   readonly peer: Peer;

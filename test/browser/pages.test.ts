@@ -282,6 +282,8 @@ describe.skipIf(browserPath === undefined && process.env.CI !== 'true')('pages i
       // No second ever passes, and nobody may come in the first one.
       rate: createRateLimit(1, () => 0, 0),
       facts: { remoteAddress: () => undefined },
+      tenants: { tenant: async () => undefined },
+      passOn: async () => expect.unreachable(),
       log,
     });
     const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 });

@@ -1,12 +1,13 @@
 /** Two ordinary deployments, each with a database and a sealing key of its own, between the same simulators. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { verdictIn } from '../../src/runtime/lane/socket-choice.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type AddedInstance, bootstrapKey, type GatewayProcess, type Scene, webhookBody } from './gateway.ts';
-import { type Answer, call, read } from './http.ts';
+import { type Answer, type Call, call } from './http.ts';
+import { freePort } from './ports.ts';
 
 export const fileKey = Buffer.alloc(32, 5).toString('base64url');
 
@@ -15,7 +16,9 @@ export interface Cell {
   readonly trust: string;
   process(): GatewayProcess;
   api(method: string, path: string, body?: unknown): Promise<Answer>;
-  webhook(instance: AddedInstance, jssID: number): Promise<Answer>;
+  webhook(instance: AddedInstance, jssID: number, headers?: Record<string, string>): Promise<Answer>;
+  /** On the data listener. */
+  data(path: string, options?: Omit<Call, 'ca'>): Promise<Answer>;
   /** The sealed file of a tenant whose move-out is ready. */
   file(tenantId: string, key?: string): Promise<Answer>;
   moveIn(tenantId: string, file: string, more?: { key?: string; query?: string }): Promise<Answer>;
@@ -28,8 +31,10 @@ const cellOf = (database: TestDatabase, trust: string, process: () => GatewayPro
       ca: trust,
       headers: { authorization: `Bearer ${bootstrapKey}`, ...options.headers },
     });
+  const data: Cell['data'] = (path, options = {}) =>
+    call(`${process().data}${path}`, { ...options, ca: trust });
   return {
-    ...{ database, trust, process },
+    ...{ data, database, trust, process },
     api: (method, path, body) =>
       ask(path, {
         method,
@@ -37,11 +42,10 @@ const cellOf = (database: TestDatabase, trust: string, process: () => GatewayPro
           ? {}
           : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       }),
-    webhook: (instance, jssID) =>
-      call(`${process().data}/jamf/${instance.id}/webhooks`, {
+    webhook: (instance, jssID, headers = {}) =>
+      data(`/jamf/${instance.id}/webhooks`, {
         method: 'POST',
-        ca: trust,
-        headers: { 'content-type': 'application/json', 'x-api-key': instance.key },
+        headers: { 'content-type': 'application/json', 'x-api-key': instance.key, ...headers },
         body: webhookBody('ComputerInventoryCompleted', jssID),
       }),
     file: (tenantId, key = fileKey) =>
@@ -57,7 +61,8 @@ const cellOf = (database: TestDatabase, trust: string, process: () => GatewayPro
 
 export interface TwoCells {
   readonly first: Cell;
-  readonly second: Cell & { restart(): Promise<void> };
+  /** Its address stays the same, and its certificate is one that the first cell trusts. */
+  readonly second: Cell & { readonly publicUrl: string; restart(): Promise<void> };
   close(): Promise<void>;
 }
 
@@ -65,17 +70,29 @@ export async function startTwoCells(scene: Scene): Promise<TwoCells> {
   const database = await createTestDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'espalier-cell-'));
   verdictIn(dir).pass(process.versions.node);
+  const { authority } = scene.world;
+  const { certificatePem, keyPem } = await authority.issue(['localhost', '127.0.0.1']);
+  const [certificateFile, keyFile] = [join(dir, 'cell.crt'), join(dir, 'cell.key')];
+  writeFileSync(certificateFile, certificatePem);
+  writeFileSync(keyFile, keyPem, { mode: 0o600 });
+  const port = await freePort();
+  const publicUrl = `https://localhost:${port}`;
   const settings = {
+    ESPALIER_PUBLIC_URL: publicUrl,
+    ESPALIER_DATA_LISTEN: `127.0.0.1:${port}`,
+    ESPALIER_TLS_CERT_FILE: certificateFile,
+    ESPALIER_TLS_KEY_FILE: keyFile,
     DATABASE_URL: database.url,
     ESPALIER_DATA_DIR: dir,
     ESPALIER_SECRETS_KEY: Buffer.alloc(32, 8).toString('base64'),
   };
   let running = await scene.another(settings);
-  const second = cellOf(database, read(join(dir, 'tls.crt')), () => running);
+  const second = cellOf(database, authority.certificatePem, () => running);
   return {
     first: cellOf(scene.database, scene.trust, () => scene.gateway),
     second: {
       ...second,
+      publicUrl,
       restart: async () => {
         if (running.process.signalCode === null) await running.kill();
         running = await scene.another(settings);

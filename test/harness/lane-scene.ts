@@ -221,6 +221,7 @@ export async function startLaneScene(options: LaneSceneOptions = {}): Promise<La
   addMicrosoftRoutes(app, {
     calls,
     forward: createForward(forwarding),
+    passOn: () => Promise.reject(new Error('no tenant of this scene has moved')),
     passThrough: [],
     facts: nodeRequestFacts,
     metrics,

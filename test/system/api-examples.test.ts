@@ -239,6 +239,9 @@ const story: readonly (readonly [operationId: string, status: number, after?: Af
   // Both take the key of a file in a header, which no example has.
   ['getMoveOutFile', 400],
   ['moveIn', 400],
+  // No file was given out.
+  ['setRelay', 409],
+  ['endRelay', 200],
   ['cancelMoveOut', 200],
   ['deleteDevice', 204],
   ['erasePerson', 200],

@@ -72,6 +72,17 @@ describe('the commands of a move between cells', () => {
     const arrived = await run(cells.second, ['move-in', file, '--key', '-', '--reason', 'CHG-2'], `${key}\n`);
     expect(arrived, arrived.stderr).toMatchObject({ code: 0 });
     expect(JSON.parse(arrived.stdout)).toMatchObject({ tenantId, already: false });
+    const to = ['--to', cells.second.publicUrl, '--until'];
+    const relayed = await run(cells.first, ['relay', tenantId, ...to, '2100-01-31', '--reason', 'CHG-3']);
+    const relay = { to: cells.second.publicUrl, until: '2100-01-31T00:00:00.000Z' };
+    expect(JSON.parse(relayed.stdout), relayed.stderr).toMatchObject({ state: 'ready', relay });
+    const undated = await run(cells.first, ['relay', tenantId, ...to, 'soon']);
+    expect([undated.code, undated.stderr]).toEqual([1, expect.stringContaining('until')]);
+    const removal = await run(cells.first, ['delete', tenantId, '--force', '--dry-run']);
+    expect(JSON.parse(removal.stdout)).toMatchObject({ dryRun: true, relay });
+    const ended = await run(cells.first, ['relay-cancel', tenantId, '--yes']);
+    expect(JSON.parse(ended.stdout), ended.stderr).toMatchObject({ relay: null });
+
     const { json } = await cells.second.api('GET', '/history?filter=action==tenant.move-*');
     const reasons = json.results.map(({ reason }: { reason: string | null }) => reason);
     expect(reasons).toEqual(expect.arrayContaining(['CHG-1', 'CHG-2']));

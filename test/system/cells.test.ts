@@ -4,7 +4,15 @@ import { createLedgerCheck } from '../faults/ledger-check.ts';
 import { nextVersion } from '../faults/versions.ts';
 import { type Cell, fileKey, startTwoCells, type TwoCells } from '../harness/cells.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type AddedInstance, connectTenant, type Scene, startScene } from '../harness/gateway.ts';
+import {
+  type AddedInstance,
+  callerToken,
+  connectTenant,
+  type Scene,
+  startScene,
+} from '../harness/gateway.ts';
+import type { Answer } from '../harness/http.ts';
+import { rawCall } from '../harness/raw-call.ts';
 
 /** A tenant lives in one deployment and moves to another one (docs/cells.md). */
 
@@ -69,6 +77,13 @@ describe('a tenant that moves between two cells', () => {
     for (const { computerId } of scene.world.fleet.macs())
       expect((await cell.webhook(berlin, computerId)).status).toBe(202);
   };
+  const relayPath = (query = ''): string => `/tenants/${tenantId}/move-out/relay${query}`;
+  const relay = (more: { to?: string; until?: string } = {}, query?: string): Promise<Answer> =>
+    cells.first.api('PUT', relayPath(query), {
+      to: cells.second.publicUrl,
+      until: new Date(Date.now() + 3_600_000).toISOString(),
+      ...more,
+    });
   const heartbeats = (): number => scene.world.cloud('public').intune.tenant(tenantId).heartbeats;
 
   it('says what is in the way, and fences nothing in a dry run', async () => {
@@ -79,6 +94,13 @@ describe('a tenant that moves between two cells', () => {
     expect(trial.json).toMatchObject({ state: 'here', dryRun: true, generation: null });
     expect((await cells.first.file(tenantId)).status).toBe(409);
     expect((await cells.first.webhook(berlin, 1)).status).toBe(202);
+    const { sql } = cells.first.database;
+    await sql`insert into gateway_processes (process_id, name) values (${tenantId}, 'an old one')`;
+    const mixed = await cells.first.api('POST', `/tenants/${tenantId}/move-out`);
+    expect([mixed.status, mixed.json.detail]).toEqual([409, expect.stringContaining('an old one')]);
+    await sql`delete from gateway_processes where process_id = ${tenantId}`;
+    const early = await relay();
+    expect([early.status, early.json.detail]).toEqual([409, expect.stringContaining('lives here')]);
   });
 
   it('does nothing for a tenant behind the fence', async () => {
@@ -184,6 +206,172 @@ describe('a tenant that moves between two cells', () => {
     const entries = await cells.second.api('GET', `/history?filter=tenantId==${tenantId}&sort=sequence:desc`);
     const actions = entries.json.results.map(({ action }: { action: string }) => action);
     expect(actions).toEqual(expect.arrayContaining(['tenant.create', 'tenant.move-out', 'tenant.move-in']));
+  });
+
+  /** Of a tenant that stays in the first cell. */
+  const addNeighbour = async (): Promise<AddedInstance> => {
+    const neighbour = crypto.randomUUID();
+    const named = { tenantId: neighbour, cloud: 'public', displayName: 'neighbour' };
+    expect((await cells.first.api('POST', '/tenants', named)).status).toBe(201);
+    const path = `/tenants/${neighbour}/instances`;
+    const made = await cells.first.api('POST', path, {
+      name: 'at home',
+      url: scene.world.instance('berlin').url,
+      apiClient: { clientId: 'nobody', clientSecret: 'unused' },
+    });
+    const key = await cells.first.api('POST', `${path}/${made.json.id}/keys`, {});
+    return { id: made.json.id, key: key.json.key };
+  };
+  const callOf = (token: string, deviceId: string) => ({
+    path: `/t/${tenantId}/devices/${deviceId}/compliance`,
+    headers: { authorization: `Bearer ${token}` },
+  });
+  /** What the second cell was asked on its data listener. */
+  const arrivedAt = async (cell: Cell): Promise<number> => {
+    const text = await (await fetch(`${cell.process().ops}/metrics`)).text();
+    const lines = text.matchAll(/^espalier_requests_total\{[^}]*listener="data"[^}]*\} (\d+)/gm);
+    return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+
+  it('is relayed by its old cell only to an allowed address and a date to come', async () => {
+    for (const [given, code, field] of [
+      [{ to: 'http://new.example' }, undefined, 'to'],
+      [{ to: 'https://me@new.example' }, 'INVALID_FIELD', 'to'],
+      [{ to: scene.world.publicUrl }, 'INVALID_FIELD', 'to'],
+      [{ to: 'https://10.1.2.3' }, 'ADDRESS_REFUSED', 'to'],
+      [{ until: '2020-01-01T00:00:00Z' }, 'INVALID_FIELD', 'until'],
+    ] as const) {
+      const refused = await relay(given);
+      expect([refused.status, refused.json.errors[0]], refused.text).toEqual([
+        400,
+        expect.objectContaining({ field, ...(code ? { code } : {}) }),
+      ]);
+    }
+    const trial = await relay({}, '?dry-run=true');
+    expect(trial.json).toMatchObject({ dryRun: true, relay: { to: cells.second.publicUrl } });
+    expect((await cells.first.webhook(berlin, 1)).status).toBe(503);
+    expect((await cells.first.api('GET', `/tenants/${tenantId}/move-out`)).json.relay).toBeNull();
+  });
+
+  it('is answered at its old address as at its new one', async () => {
+    const set = await relay({ to: `${cells.second.publicUrl}/` });
+    expect([set.status, set.json.relay]).toEqual([
+      200,
+      { to: cells.second.publicUrl, until: expect.stringMatching(/Z$/) },
+    ]);
+    await eventually(async () => {
+      const taken = await cells.first.webhook(berlin, 1);
+      expect([taken.status, taken.json]).toEqual([202, { status: 'accepted' }]);
+    });
+    change();
+    await tellAll(cells.first);
+    await allTold(scene);
+    expect(ledgerOf(scene, tenantId)).toEqual({ violations: [], duplicates: 0 });
+
+    const push = await cells.first.data(`/jamf/${berlin.id}/inventory`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson', authorization: `Bearer ${berlin.key}` },
+      body: '{"id":"x"}\n',
+    });
+    expect([push.status, push.json]).toEqual([202, expect.objectContaining({ accepted: 0 })]);
+    const [mac] = scene.world.fleet.truth();
+    const { headers, path } = callOf(await callerToken(scene, tenantId), mac!.deviceId);
+    const [here, there] = [
+      await cells.first.data(path, { headers }),
+      await cells.second.data(path, { headers }),
+    ];
+    expect([here.status, here.text, here.headers['content-type']]).toEqual([
+      200,
+      there.text,
+      there.headers['content-type'],
+    ]);
+    const page = `/t/${tenantId}/enroll?deviceId=${mac!.deviceId}&x=%22`;
+    const [shown, wanted] = [await cells.first.data(page), await cells.second.data(page)];
+    expect([shown.status, shown.headers.location, shown.text]).toEqual([
+      wanted.status,
+      wanted.headers.location,
+      wanted.text,
+    ]);
+  });
+
+  it('costs its new cell nothing for strangers, and is passed on once only', async () => {
+    const before = await arrivedAt(cells.second);
+    const stranger = await cells.first.webhook({ ...berlin, key: `esp_${'A'.repeat(43)}` }, 1);
+    expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([
+      401,
+      expect.stringContaining('Basic'),
+    ]);
+    const [mac] = scene.world.fleet.truth();
+    const { headers, path } = callOf('e30.e30.AA', mac!.deviceId);
+    expect((await cells.first.data(path, { headers })).status).toBe(401);
+    expect((await cells.first.data(path)).status).toBe(401);
+    const again = await cells.first.webhook(berlin, 1, { 'espalier-relayed': '1' });
+    expect([again.status, again.json.detail]).toEqual([502, expect.stringContaining('once already')]);
+    const dotted = await rawCall(
+      {
+        origin: cells.first.process().data,
+        ca: cells.first.trust,
+        method: 'GET',
+        path: `/t/${tenantId}/x/../enroll`,
+        headers: {},
+      },
+      (request) => request.end(),
+    );
+    expect(dotted.incoming.statusCode).toBe(400);
+    dotted.incoming.resume();
+    expect(await arrivedAt(cells.second)).toBe(before);
+  });
+
+  it('is never answered 202 while its new cell is away, and other tenants are served', async () => {
+    const neighbour = await addNeighbour();
+    await cells.second.process().stop();
+    const refused = await cells.first.webhook(berlin, 1);
+    expect([refused.status, refused.json.detail, Number(refused.headers['retry-after'])]).toEqual([
+      503,
+      expect.stringContaining('does not answer'),
+      expect.any(Number),
+    ]);
+    const [mac] = scene.world.fleet.truth();
+    const { headers, path } = callOf(await callerToken(scene, tenantId), mac!.deviceId);
+    expect((await cells.first.data(path, { headers })).status).toBe(503);
+    expect((await cells.first.webhook(neighbour, 1)).status).toBe(202);
+    await cells.second.restart();
+    await eventually(async () => expect((await cells.first.webhook(berlin, 1)).status).toBe(202));
+  });
+
+  it('ends at its date, or before it by a word of an operator', async () => {
+    const deleted = await cells.first.api('DELETE', `/tenants/${tenantId}`);
+    expect([deleted.status, deleted.json.detail]).toEqual([
+      409,
+      expect.stringContaining(cells.second.publicUrl),
+    ]);
+    const kept = await cells.first.api('DELETE', `/tenants/${tenantId}/move-out`);
+    expect([kept.status, kept.json.detail]).toEqual([409, expect.stringContaining('passed on')]);
+
+    await relay({ until: new Date(Date.now() + 2_000).toISOString() });
+    const [mac] = scene.world.fleet.truth();
+    const { headers, path } = callOf(await callerToken(scene, tenantId), mac!.deviceId);
+    for (const ask of [
+      () => cells.first.webhook(berlin, 1),
+      () => cells.first.data(path, { headers }),
+      () => cells.first.data(`/t/${tenantId}/enroll`),
+    ])
+      await eventually(async () => {
+        const late = await ask();
+        expect([late.status, late.json.owner, late.json.detail]).toEqual([
+          404,
+          'configuration',
+          expect.stringContaining(cells.second.publicUrl),
+        ]);
+      });
+    const ended = await cells.first.api('DELETE', relayPath());
+    expect([ended.status, ended.json.relay]).toEqual([200, null]);
+    await eventually(async () => expect((await cells.first.webhook(berlin, 1)).status).toBe(503));
+    const entries = await cells.first.api('GET', `/history?filter=action==tenant.relay*`);
+    const actions = entries.json.results.map(({ action }: { action: string }) => action);
+    expect(actions.toSorted()).toEqual(['tenant.relay', 'tenant.relay', 'tenant.relay-cancel']);
+    // It comes back while it is relayed.
+    expect((await relay()).status).toBe(200);
   });
 
   it('comes back over what it left, and no older file does', async () => {
@@ -292,11 +480,23 @@ describe('a tenant that moves under traffic, while everything is killed once', (
     await cells.second.restart();
     expect((await cells.second.moveIn(tenantId, file)).json.already).toBe(true);
 
-    const refused = traffic.state.refused;
-    expect(refused).toBeGreaterThan(0);
+    // Jamf Pro keeps the old address, which passes on what it is sent, also while the new cell dies once more.
+    expect(traffic.state.refused).toBeGreaterThan(0);
+    const relayed = await cells.first.api('PUT', `/tenants/${tenantId}/move-out/relay`, {
+      to: cells.second.publicUrl,
+      until: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    expect(relayed.status, relayed.text).toBe(200);
+    const untilTaken = async (more: number): Promise<void> => {
+      const before = traffic.state.accepted;
+      await eventually(() => expect(traffic.state.accepted).toBeGreaterThan(before + more), 30_000);
+    };
+    await untilTaken(20);
+    crashes.push(Date.now());
+    await cells.second.restart();
+    await untilTaken(30);
     traffic.state.cell = cells.second;
-    const before = traffic.state.accepted;
-    await eventually(() => expect(traffic.state.accepted).toBeGreaterThan(before + 20));
+    await untilTaken(10);
     await traffic.stop();
     await allTold(scene);
     expect(findAppliedBackwards(scene.world)).toEqual([]);

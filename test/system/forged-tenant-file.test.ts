@@ -70,11 +70,15 @@ it('and every step of a move are refused to an admin of single tenants: a file h
   const { key } = (await scene.api('POST', '/keys', given)).json;
   expect((await moveIn(await forged('tenants', []), key)).status).toBe(403);
   const path = `/tenants/${foreign}/move-out`;
-  for (const [method, at] of [
+  // What is relayed goes to the address with the credentials of its callers.
+  const relay = { to: 'https://new.example', until: '2100-01-01T00:00:00Z' };
+  for (const [method, at, body] of [
     ['POST', path],
     ['DELETE', path],
     ['GET', `${path}/file`],
+    ['PUT', `${path}/relay`, relay],
+    ['DELETE', `${path}/relay`],
   ] as const)
-    expect([at, method, (await scene.api(method, at, undefined, key)).status]).toEqual([at, method, 403]);
+    expect([at, method, (await scene.api(method, at, body, key)).status]).toEqual([at, method, 403]);
   expect((await scene.api('GET', path, undefined, key)).status).toBe(200);
 });

@@ -184,6 +184,17 @@ describe('history', () => {
     });
     expect(file.status).toBe(200);
     expect(await of('requestId==a-file')).toMatchObject([{ action: 'tenant.move-out-file' }]);
+    // Not in the tenant's chain, which goes on at the other deployment.
+    const relay = { to: 'https://new.example', until: '2100-01-01T00:00:00.000Z' };
+    const relayed = { tenantId: null, objectId: third };
+    expect(await wrote('PUT', `${at}/move-out/relay`, relay)).toMatchObject({
+      ...{ ...relayed, action: 'tenant.relay' },
+      after: relay,
+    });
+    expect(await wrote('DELETE', `${at}/move-out/relay`)).toMatchObject({
+      ...{ ...relayed, action: 'tenant.relay-cancel' },
+      before: relay,
+    });
     expect(await wrote('DELETE', `${at}/move-out?force=true`)).toMatchObject({
       action: 'tenant.move-out-cancel',
       before: { generation: 1 },

@@ -385,6 +385,8 @@ describe('landing pages', () => {
     const facts = { remoteAddress: () => undefined };
     addLandingRoutes(app, {
       ...{ directory, facts, rate, log },
+      tenants: { tenant: async () => undefined },
+      passOn: async () => expect.unreachable(),
       paths: defaultLandingPaths,
       deviceParams: ['deviceId'],
     });

@@ -63,6 +63,9 @@ export const descriptions: Readonly<Record<string, string>> = {
     'waitsFor counts reads and uploads that began before the fence, and the seconds until every request from before it has ended. ready: the file may be taken.',
   cancelMoveOut:
     'The tenant lives here again, and what waited is done within a minute. Once a file was given out it takes force=true, for a tenant must not live in two deployments.',
+  setRelay:
+    "Webhooks, pushes, device calls, notifications and landing pages of the tenant go on to `to` with their callers' credentials, once, and are answered as that answers: 202 only after its 202, 503 while it is away. Takes a file that was given out, and an admin of all tenants. After `until` they are 404.",
+  endRelay: 'Webhooks and pushes are 503 again, and device calls are answered by what this deployment knew.',
   getMoveOutFile:
     'The key is made by whoever asks and is not kept: without it nobody opens the file. Every file of one departure says the same, so a transfer that broke off is begun anew. Secrets of instances are in it.',
   moveIn:

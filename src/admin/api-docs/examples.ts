@@ -91,6 +91,7 @@ const examplesInOrder = {
   assignOperator: { body: { tenants: [tenantId] } },
   migrateTenant: { body: { connectionType: 'manual' } },
   disconnectTenant: { query: { 'dry-run': 'true' }, body: { retract: true } },
+  setRelay: { body: { to: 'https://new.example', until: '2099-12-31T00:00:00Z' } },
   erasePerson: { query: { force: 'true' }, body: { deviceIds: [exampleIds.deviceId] } },
 } satisfies Readonly<Record<string, Example>>;
 

@@ -13,6 +13,7 @@ import { newId } from '../../ids.ts';
 import { exportMs, exportsAtOnce, slowReaderMs } from '../../limits.ts';
 import { createSharedBound } from '../../semaphore.ts';
 import type { Sql } from '../../store/database.ts';
+import { relayOf } from '../../store/placements.ts';
 import { requireRole, requireUnbound, tenantOf } from '../access.ts';
 import type { AdminApp, AdminEnv, AdminServices } from '../context.ts';
 import { enter } from '../devices/export.ts';
@@ -22,6 +23,7 @@ import {
   dryRunFlag,
   dryRunQuery,
   flag,
+  instant,
   instantOrNull,
   iso,
   jsonAnswer,
@@ -34,9 +36,13 @@ import { fileKeyOf, keyHeader } from './file-key.ts';
 
 const tags = ['Tenants'];
 const path = '/api/v1/tenants/{tenantId}/move-out';
+
+export const relaySchema = z
+  .object({ to: z.string(), until: instant })
+  .openapi('Relay', { description: 'Where the tenant lives, and until when what comes here is passed on' });
 const conflict = { 409: problemAnswer('conflict') };
 
-const departure = z
+export const departure = z
   .object({
     tenantId: z.string(),
     dryRun: z.boolean(),
@@ -48,6 +54,7 @@ const departure = z
     fencedAt: instantOrNull,
     /** Time at which a file was first given out. */
     sealedAt: instantOrNull,
+    relay: relaySchema.nullable(),
     waitsFor: z.object({
       computers: z.number().int(),
       reports: z.number().int(),
@@ -81,7 +88,8 @@ const cancel = createRoute({
   path,
   operationId: 'cancelMoveOut',
   tags,
-  summary: 'Keep a tenant that was to leave; after a file was made only with force=true',
+  summary:
+    'Keep a tenant that was to leave; after a file was made, or while it is relayed, only with force=true',
   request: {
     params: tenantPath,
     query: z
@@ -113,12 +121,16 @@ const file = createRoute({
 });
 
 /** A file holds the tenant's secrets for whoever has its key, so an admin of single tenants moves none of them. */
-function requireMover(c: Context<AdminEnv>): void {
+export function requireMover(c: Context<AdminEnv>): void {
   requireRole(c, 'admin');
   requireUnbound(c);
 }
 
-function describe(tenantId: string, found: Departing | undefined, dryRun = false): z.infer<typeof departure> {
+export function describe(
+  tenantId: string,
+  found: Departing | undefined,
+  dryRun = false,
+): z.infer<typeof departure> {
   const waitsFor = found?.draining ?? { computers: 0, reports: 0, seconds: 0 };
   const leaving = found?.placement;
   return {
@@ -128,6 +140,7 @@ function describe(tenantId: string, found: Departing | undefined, dryRun = false
     generation: leaving?.generation ?? null,
     fencedAt: iso(leaving?.fencedAt ?? null),
     sealedAt: iso(leaving?.sealedAt ?? null),
+    relay: (leaving && relayOf(leaving)) ?? null,
     waitsFor: { ...waitsFor },
   };
 }

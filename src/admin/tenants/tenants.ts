@@ -1,11 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { checkNotRelayed } from '../../connection/cells/relay.ts';
 import { readApplication, storedApplication } from '../../connection/tenant-credentials.ts';
 import { ProblemError, problem } from '../../problems.ts';
 import { isUniqueViolation, type Sql } from '../../store/database.ts';
 import { deleteDeliveryCounts } from '../../store/delivery-counts.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { readInstance } from '../../store/instances/instance.ts';
-import { endFence, readPlacement } from '../../store/placements.ts';
+import { endFence, type Placement, readPlacement, relayOf } from '../../store/placements.ts';
 import { deleteReports } from '../../store/reports/due.ts';
 import { deleteRoutes } from '../../store/routes/routes.ts';
 import { tenants as tenantTable } from '../../store/schema.ts';
@@ -33,6 +34,7 @@ import {
 } from '../schemas.ts';
 import { visibleTo } from '../scope.ts';
 import { checkReference, createdWithReference, referenceWarnings } from '../secret-reference.ts';
+import { relaySchema } from './move-out.ts';
 import { changedTenant, type landing, newTenant, tenantResource } from './tenant-schema.ts';
 
 /** `/tenants` and `/tenants/{tenantId}`. */
@@ -94,7 +96,13 @@ const change = createRoute({
 });
 
 const removal = z
-  .object({ dryRun: z.boolean(), devices: z.number().int(), instances: z.number().int() })
+  .object({
+    dryRun: z.boolean(),
+    devices: z.number().int(),
+    instances: z.number().int(),
+    /** It ends with the tenant, whose keys go. */
+    relay: relaySchema.nullable(),
+  })
   .openapi('TenantRemoval');
 
 const remove = createRoute({
@@ -102,7 +110,8 @@ const remove = createRoute({
   path: '/api/v1/tenants/{tenantId}',
   operationId: 'deleteTenant',
   tags,
-  summary: 'Remove a tenant with all it has here; refused with devices unless force=true',
+  summary:
+    'Remove a tenant with all it has here; refused with devices, or while it is relayed, unless force=true',
   request: {
     params: tenantPath,
     query: z.object({
@@ -154,7 +163,7 @@ async function countKnown(sql: Sql, tenantId: string): Promise<number> {
 async function deleteTenant(
   sql: Sql,
   tenantId: string,
-  flags: { force: boolean; dryRun: boolean; hasLeft: boolean },
+  flags: { force: boolean; dryRun: boolean; leaving: Placement | undefined },
   by: HistoryOrigin,
 ) {
   return recorded(sql, by, async (tx, note) => {
@@ -162,7 +171,11 @@ async function deleteTenant(
     const [counts] = await tx<{ devices: number; instances: number }[]>`
       select (select count(*) from routes where tenant_id = ${tenantId}) as devices,
              (select count(*) from instances where tenant_id = ${tenantId}) as instances`;
-    const found = { devices: counts?.devices ?? 0, instances: counts?.instances ?? 0 };
+    const found = {
+      devices: counts?.devices ?? 0,
+      instances: counts?.instances ?? 0,
+      relay: (flags.leaving && relayOf(flags.leaving)) ?? null,
+    };
     if (flags.dryRun) return { dryRun: true, ...found };
     if (found.devices > 0 && !flags.force) {
       throw new ProblemError(
@@ -177,10 +190,10 @@ async function deleteTenant(
     await deleteTimelines(tx, tenantId);
     await deleteDeliveryCounts(tx, tenantId);
     const gone = await removeTenant(tx, tenantId);
-    if (flags.hasLeft) await endFence(tx, tenantId);
+    if (flags.leaving) await endFence(tx, tenantId);
     note({
       // The chain of a tenant that has left goes on where it lives.
-      tenantId: flags.hasLeft ? undefined : tenantId,
+      tenantId: flags.leaving ? undefined : tenantId,
       action: 'tenant.delete',
       object: { kind: 'tenant', id: tenantId, name: gone?.displayName },
       before: { ...(gone ? tenantResource.settings(gone) : {}), ...found },
@@ -208,11 +221,11 @@ async function leaveIntune(services: AdminServices, tenant: Tenant, by: HistoryO
   }
 }
 
-/** True for a tenant that lives elsewhere, of which Intune must not be told anything. Throws `conflict` while it may stay. */
-async function hasMovedOut(sql: Sql, tenantId: string): Promise<boolean> {
+/** The placement of a tenant that lives elsewhere, of which Intune must not be told anything. Throws `conflict` while it may stay. */
+async function readLeaving(sql: Sql, tenantId: string): Promise<Placement | undefined> {
   const placement = await readPlacement(sql, tenantId);
-  if (!placement || placement.fencedAt === null) return false;
-  if (placement.sealedAt !== null) return true;
+  if (!placement || placement.fencedAt === null) return undefined;
+  if (placement.sealedAt !== null) return placement;
   throw new ProblemError(
     problem('conflict', 'The tenant is leaving, and no file of it was made yet: cancel its move-out first.'),
   );
@@ -323,17 +336,18 @@ function addRemove(app: AdminApp, services: AdminServices): void {
     checkIfMatch(c.req.header('if-match'), tenant.version);
     const query = c.req.valid('query');
     const { tenantId } = tenant;
-    const hasLeft = await hasMovedOut(sql, tenantId);
-    const flags = { dryRun: false, hasLeft };
+    const leaving = await readLeaving(sql, tenantId);
+    const flags = { dryRun: false, leaving };
     const preview = await deleteTenant(sql, tenantId, { ...flags, force: true, dryRun: true }, originOf(c));
     if (query['dry-run'] === 'true') return c.json(preview, 200);
     const force = query.force === 'true';
+    if (leaving && !force) checkNotRelayed(leaving);
     if (preview.devices === 0 || force) {
       const devices = await countKnown(sql, tenantId);
       const summary = `Delete the tenant ${tenant.displayName} with all it has here`;
       const waiting = await secondPerson(c, { tenantId, action: 'tenant.delete', devices, summary });
       if (waiting) return c.json(waiting, 202, { location: waiting.href });
-      if (!hasLeft) await leaveIntune(services, tenant, originOf(c));
+      if (!leaving) await leaveIntune(services, tenant, originOf(c));
     }
     const result = await deleteTenant(sql, tenantId, { ...flags, force }, originOf(c));
     tenants.forget(tenant.tenantId);

@@ -1,4 +1,4 @@
-/** `espalier tenants move-out` and `move-in`: a tenant goes to another deployment (docs/cells.md). */
+/** `espalier tenants move-out`, `move-in` and `relay`: a tenant goes to another deployment (docs/cells.md). */
 
 import { yesOption } from './confirmation.ts';
 import type { ArgumentSpec, OptionSpec, Verb } from './declare.ts';
@@ -9,6 +9,9 @@ const keyOption = (text: string): OptionSpec => ({
   flags: '--key <reference>',
   text: `the file's key: env:NAME, file:PATH, or - to ask for it or read standard input; ${text}`,
 });
+
+/** A date alone is its beginning. The API says what is wrong with any other text. */
+const timeOf = (text: string): string => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00Z` : text);
 
 export const placementVerbs = (tenantArgument: ArgumentSpec, someTenant: string): readonly Verb[] => [
   {
@@ -57,11 +60,50 @@ export const placementVerbs = (tenantArgument: ArgumentSpec, someTenant: string)
     operation: 'DELETE /tenants/{tenantId}/move-out',
     arguments: [tenantArgument],
     options: [
-      { flags: '--force', text: 'although a file was made, which no deployment takes in', query: 'force' },
+      {
+        flags: '--force',
+        text: 'although a file was made, which no deployment takes in, or the tenant is relayed',
+        query: 'force',
+      },
     ],
     dryRun: true,
     ask: ({ parameters }) => `Let ${parameters.tenantId} live here again?`,
     human: departureLines,
     examples: [[`tenants move-out-cancel ${someTenant}`, 'before a file was made']],
+  }),
+  act({
+    name: 'relay',
+    summary: 'pass on what comes for a tenant that has left to the deployment where it lives',
+    details:
+      'On the old deployment, once the tenant lives on the new one. Webhooks, pushes, device calls and landing pages are answered as the new one answers them.',
+    operation: 'PUT /tenants/{tenantId}/move-out/relay',
+    arguments: [tenantArgument],
+    options: [
+      { flags: '--to <url>', text: 'public URL of the new deployment', body: 'to', required: true },
+      {
+        flags: '--until <date>',
+        text: 'when it ends: a time of ISO 8601, or a date, at 0:00 UTC',
+        required: true,
+      },
+    ],
+    body: async ({ given }) => ({ until: timeOf(given.text('until') ?? '') }),
+    dryRun: true,
+    human: departureLines,
+    examples: [
+      [
+        `tenants relay ${someTenant} --to https://new.example --until 2027-01-31`,
+        'until the end of January 30',
+      ],
+    ],
+  }),
+  act({
+    name: 'relay-cancel',
+    summary: 'pass nothing on any more for a tenant that has left',
+    operation: 'DELETE /tenants/{tenantId}/move-out/relay',
+    arguments: [tenantArgument],
+    dryRun: true,
+    ask: ({ parameters }) => `Refuse again what comes for ${parameters.tenantId}?`,
+    human: departureLines,
+    examples: [[`tenants relay-cancel ${someTenant}`, 'webhooks and pushes are answered 503 again']],
   }),
 ];

@@ -1,7 +1,7 @@
 /** `espalier tenants`: what is kept of each; `tenants-connection.ts` has what is done with the connection. */
 
 import type { Command } from 'commander';
-import type { Row } from '../output/fields.ts';
+import { isRow, type Row } from '../output/fields.ts';
 import { type ArgumentSpec, addGroup, type OptionSpec, type Verb, type VerbCall } from './declare.ts';
 import { failedReportsAdvice } from './failed-reports.ts';
 import { act, list, show } from './kinds.ts';
@@ -68,6 +68,11 @@ const withSecret = async (call: VerbCall): Promise<Record<string, unknown>> => {
 
 const removed = (answer: Row): string[] => [
   `the tenant goes with ${String(answer.instances)} instances and ${String(answer.devices)} devices`,
+  ...(isRow(answer.relay)
+    ? [
+        `nothing is passed on any more to ${String(answer.relay.to)}, which was to last until ${String(answer.relay.until)}`,
+      ]
+    : []),
 ];
 
 const verbs: readonly Verb[] = [
@@ -154,10 +159,10 @@ const verbs: readonly Verb[] = [
     name: 'delete',
     summary: 'remove a tenant with all it has here',
     details:
-      'Refused while it has devices, unless --force. "tenants disconnect" comes first, so that Intune is told.',
+      'Refused while it has devices or is relayed, unless --force. "tenants disconnect" comes first, so that Intune is told.',
     operation: 'DELETE /tenants/{tenantId}',
     arguments: [tenantArgument],
-    options: [{ flags: '--force', text: 'although it has devices', query: 'force' }],
+    options: [{ flags: '--force', text: 'although it has devices, or is relayed', query: 'force' }],
     dryRun: true,
     ask: ({ parameters }) => `Remove the tenant ${parameters.tenantId}?`,
     human: removed,

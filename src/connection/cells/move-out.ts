@@ -9,6 +9,7 @@ import { sealFile } from '../../secrets/sealed-file.ts';
 import { readTenantRows } from '../../store/cells/tenant-rows.ts';
 import { columns, pick } from '../../store/columns.ts';
 import type { Queries, Sql } from '../../store/database.ts';
+import { findUnfenced } from '../../store/gateway-processes.ts';
 import { type HistoryOrigin, recorded } from '../../store/history.ts';
 import { secretAssociation } from '../../store/instances/secret.ts';
 import { appliedMigration } from '../../store/migration-journal.ts';
@@ -28,6 +29,7 @@ import { readConfirmation } from '../../store/tenants/confirmation.ts';
 import { raiseVersion } from '../../store/tenants/settings.ts';
 import { lockTenant, type Tenant } from '../../store/tenants/tenant.ts';
 import { type FileHead, type FileSecrets, fileFormat, partOf } from './file.ts';
+import { checkNotRelayed } from './relay.ts';
 
 const conflict = (detail: string): ProblemError => new ProblemError(problem('conflict', detail));
 
@@ -41,6 +43,8 @@ async function unfinished(sql: Queries, tenant: Tenant): Promise<string | undefi
   const [move] = await sql<{ open: number }[]>`
     select count(*)::int as open from moves where tenant_id = ${tenantId} and state = any(${openStates as readonly string[] as string[]})`;
   if ((move?.open ?? 0) > 0) return 'A move of devices is open: finish it or roll it back.';
+  const old = await findUnfenced(sql);
+  if (old !== undefined) return `The process ${old} is of an older version, which knows no fence: end it.`;
   return undefined;
 }
 
@@ -103,6 +107,7 @@ export const cancelMoveOut = (
     const tenant = await lockTenant(tx, tenantId);
     const placement = await readPlacement(tx, tenantId);
     if (!tenant || !placement || placement.fencedAt === null) return false;
+    if (!force) checkNotRelayed(placement);
     if (placement.sealedAt !== null && !force) {
       throw conflict(
         'A file of the tenant was made. If no deployment took it in, and none will, cancel with force; otherwise move it back.',

@@ -168,7 +168,7 @@ export class LaneConnection {
     const decision = calls.warm(request);
     if (decision.kind === 'ready') this.#forward(call, decision);
     else if (decision.kind === 'refuse') this.#refuseDecided(call, decision);
-    else if (!hasPlainToken(request)) this.#giveUp();
+    else if (decision.kind === 'elsewhere' || !hasPlainToken(request)) this.#giveUp();
     else if (this.#wasRefused) this.#inTurn(() => this.#isUnderWay(call) && this.#prepare(call));
     else this.#prepare(call);
   }
@@ -187,6 +187,7 @@ export class LaneConnection {
         if (!this.#isUnderWay(call)) {
           if (prepared.kind === 'ready') calls.done(prepared);
         } else if (prepared.kind === 'ready') this.#forward(call, prepared);
+        else if (prepared.kind === 'elsewhere') this.#giveUp();
         else this.#refuseDecided(call, prepared);
       },
       () => {

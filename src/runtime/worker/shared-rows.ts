@@ -4,7 +4,7 @@ import type { After } from '../../joining.ts';
 import { routeTargetShape } from '../../routing/lookup.ts';
 import { rowOfJson } from '../../store/columns.ts';
 import { instanceShape } from '../../store/instances/instance.ts';
-import { tenantShape } from '../../store/tenants/tenant.ts';
+import { tenantOfJson } from '../../store/tenants/tenant.ts';
 import { generationBytes } from '../snapshot/chunks.ts';
 import { openFile, type Sealing, sealFile } from '../snapshot/sealed-file.ts';
 import type { IsolateConfirmations, ReadUnder } from './confirmations.ts';
@@ -113,7 +113,7 @@ export function withSharedRows({
   const takenTenant = (row: Json): ServedTenant => {
     const comparesCalls = row.comparesCalls === true;
     if (comparesCalls) onCompared();
-    return { ...rowOfJson(tenantShape, row), comparesCalls };
+    return { ...tenantOfJson(row), comparesCalls };
   };
   return {
     ...reads,

@@ -2,6 +2,7 @@ import { monotonicMs } from '../../clock.ts';
 import { columns, omit, pagesOf, pick, type Row, rowOfJson } from '../columns.ts';
 import type { Confirmations } from '../confirmations.ts';
 import type { Fragment, Queries, Sql } from '../database.ts';
+import { type Relay, relayColumn } from '../placements.ts';
 import { type CachePolicy, createRowCache } from '../row-cache.ts';
 import type { Hold } from '../row-types.ts';
 import { tenants } from '../schema.ts';
@@ -27,9 +28,20 @@ export const tenantShape = omit(
   'permissionsCheckedAt',
 );
 
-export type Tenant = Row<typeof tenantShape>;
+export interface Tenant extends Row<typeof tenantShape> {
+  /** Absent in rows of a version that knew none, which a snapshot may hold. */
+  readonly relay?: Relay | null;
+}
 
-export const tenantColumns = (sql: Queries) => columns(sql, tenantShape);
+/** For a query that names the table `tenants`. */
+export const tenantColumns = (sql: Queries): Fragment =>
+  sql`${columns(sql, tenantShape)}, ${relayColumn(sql, sql`tenants.tenant_id`)} as relay`;
+
+/** A tenant that went through JSON. */
+export const tenantOfJson = (json: Record<string, unknown>): Tenant => ({
+  ...rowOfJson(tenantShape, json),
+  relay: (json.relay ?? null) as Relay | null,
+});
 
 export async function readTenant(sql: Queries, tenantId: string): Promise<Tenant | undefined> {
   const [row] = await sql<Tenant[]>`select ${tenantColumns(sql)} from tenants where tenant_id = ${tenantId}`;
@@ -139,7 +151,7 @@ export function createTenantDirectory(
     unreadForMs: kept.unreadForMs,
     restore: (found, ageMs) =>
       kept.restore(
-        found.map((json) => byId(rowOfJson(tenantShape, { ...json }))),
+        found.map((json) => byId(tenantOfJson({ ...json }))),
         ageMs,
       ),
   };

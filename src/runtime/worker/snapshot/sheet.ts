@@ -1,6 +1,6 @@
 import { rowOfJson } from '../../../store/columns.ts';
 import { type Instance, instanceShape } from '../../../store/instances/instance.ts';
-import { type Tenant, tenantShape } from '../../../store/tenants/tenant.ts';
+import { type Tenant, tenantOfJson } from '../../../store/tenants/tenant.ts';
 
 /**
  * A tenant in the snapshot: its row and its instances as the database has them, secrets sealed, and its routes or the names
@@ -45,7 +45,7 @@ export function decodeSheet(bytes: Uint8Array): Sheet {
     readonly parts?: readonly (string | null)[];
   };
   return {
-    tenant: rowOfJson(tenantShape, json.tenant),
+    tenant: tenantOfJson(json.tenant),
     instances: json.instances.map((instance) => rowOfJson(instanceShape, instance)),
     parts: json.parts,
     routes: buffer.subarray(end),
