@@ -21,6 +21,7 @@ import type { Finding, Run, RunOptions } from './run.ts';
 import { scale } from './scale.ts';
 import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
+import { soakBench } from './soak.ts';
 import { workersBench } from './workers.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/performance.md. */
@@ -29,6 +30,8 @@ interface Benchmark {
   readonly run: (run: Run) => Promise<Finding[]>;
   /** Far above what a run takes; a run that hangs must not hang for ever. */
   readonly limitMinutes: number;
+  /** `--minutes` is its length, which its limit comes after. */
+  readonly lasts?: true;
 }
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
@@ -51,6 +54,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   console: { run: consoleBench, limitMinutes: 40 },
   'hostile-bodies': { run: hostileBodiesBench, limitMinutes: 20 },
   workers: { run: workersBench, limitMinutes: 15 },
+  soak: { run: soakBench, limitMinutes: 20, lasts: true },
   'forward-peers': { run: forwardPeers, limitMinutes: 60 },
 };
 /** Short enough to be run by the way; the others are asked for by name. */
@@ -66,7 +70,7 @@ const usage = `npm run bench [-- name…] [options]
   --only PATTERN    noises of noisy-neighbour whose name matches
   --tls, --front, --latency, --internals  what forward-peers looks at instead of both tables: calls with TLS on both sides and
                     new connections; what TLS on the front costs; added latency; Node's internals
-  --minutes N       time limit of each benchmark
+  --minutes N       time limit of each benchmark; of soak its length (60)
   --json            every round and the machine, as JSON`;
 
 const machine = {
@@ -90,7 +94,6 @@ function interruption(): AbortController {
 interface Wanted {
   readonly names: readonly string[];
   readonly json: boolean;
-  readonly minutes: number | undefined;
   readonly options: RunOptions;
 }
 
@@ -133,12 +136,12 @@ function readArguments(args: readonly string[]): Wanted | undefined {
     return {
       names: positionals.length > 0 ? positionals : unlessNamed,
       json: values.json ?? false,
-      minutes: number(values.minutes),
       options: {
         rounds: number(values.rounds),
         devices: number(values.devices),
         perUpload: values['per-upload']?.split(',').map((value) => number(value) ?? 0),
         outage,
+        minutes: number(values.minutes),
         seconds: number(values.seconds),
         only: values.only,
         mode,
@@ -149,13 +152,16 @@ function readArguments(args: readonly string[]): Wanted | undefined {
   }
 }
 
-async function runOne(name: string, { minutes, options }: Wanted, stop: AbortController): Promise<Finding[]> {
-  const { limitMinutes, run } = benchmarks[name]!;
-  const limit = minutes ?? limitMinutes;
+async function runOne(name: string, { json, options }: Wanted, stop: AbortController): Promise<Finding[]> {
+  const { lasts, limitMinutes, run } = benchmarks[name]!;
+  const limit = lasts ? (options.minutes ?? 60) + limitMinutes : (options.minutes ?? limitMinutes);
   const late = setTimeout(() => stop.abort(new Error(`not done within ${limit} minutes`)), limit * 60_000);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => clearTimeout(late));
-  return await run({ stack, signal: stop.signal, options });
+  const print = (line: string): void => {
+    if (!json) console.log(line);
+  };
+  return await run({ stack, signal: stop.signal, options, print });
 }
 
 async function run(wanted: Wanted): Promise<void> {
@@ -169,6 +175,7 @@ async function run(wanted: Wanted): Promise<void> {
   for (const name of wanted.names) {
     const findings = await runOne(name, wanted, stop);
     found[name] = findings.map(({ data }) => data);
+    if (findings.some(({ fails }) => fails)) process.exitCode = 1;
     if (wanted.json) continue;
     for (const { lines, title } of findings) {
       console.log([`${name}: ${title}`, ...lines.map((line) => `  ${line}`), ''].join('\n'));

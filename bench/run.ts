@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly perUpload?: readonly number[] | undefined;
   /** What Intune does while it is out of order. */
   readonly outage?: 'refuses' | 'silent' | undefined;
+  /** Length of `soak`; of all others it is the time limit. */
+  readonly minutes?: number | undefined;
   /** Length of a round. */
   readonly seconds?: number | undefined;
   /** Regular expression for the names of the noises that `noisy-neighbour` plays; default: all. */
@@ -23,6 +25,8 @@ export interface Run {
   /** Aborted when nothing more shall be measured. */
   readonly signal: AbortSignal;
   readonly options: RunOptions;
+  /** Says how far it is. */
+  readonly print: (line: string) => void;
 }
 
 export interface Finding {
@@ -31,6 +35,8 @@ export interface Finding {
   readonly lines: readonly string[];
   /** For `--json`. */
   readonly data: object;
+  /** A bound is missed for which the whole run fails. */
+  readonly fails?: boolean;
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

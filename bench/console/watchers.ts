@@ -1,7 +1,7 @@
-import type { ClientRequest } from 'node:http';
-import { Agent, request } from 'node:https';
+import { Agent } from 'node:https';
 import { percentile } from '../pace.ts';
 import { answerQuestions } from '../worker.ts';
+import { follow } from './follow.ts';
 import { fetchPage, pageHeaders } from './pages.ts';
 
 /**
@@ -40,37 +40,6 @@ interface Watcher {
 const told = { events: 0, took: [] as number[], bytes: 0 };
 let failure: Error | undefined;
 let watchers: readonly Watcher[] = [];
-
-interface Followed {
-  readonly agent: Agent;
-  readonly origin: string;
-  readonly cookie: string;
-}
-
-/** Resolves when the stream stands; `heard` is called with the kinds of each event. */
-function follow({ agent, cookie, origin }: Followed, heard: (kinds: readonly string[]) => void) {
-  return new Promise<ClientRequest>((resolve, reject) => {
-    const headers = { cookie, accept: 'text/event-stream', 'sec-fetch-site': 'same-origin' };
-    const outgoing = request(`${origin}/api/v1/events`, { agent, headers }, (incoming) => {
-      if (incoming.statusCode !== 200) return reject(new Error(`a stream answered ${incoming.statusCode}`));
-      let text = '';
-      incoming.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-        const events = text.split('\n\n');
-        text = events.pop() ?? '';
-        for (const event of events) {
-          const data = /^event: changed\ndata: (.*)$/.exec(event)?.[1];
-          if (data !== undefined)
-            heard((JSON.parse(data) as { changes: { kind: string }[] }).changes.map(({ kind }) => kind));
-        }
-      });
-      incoming.on('error', () => undefined);
-      resolve(outgoing);
-    });
-    outgoing.on('error', reject);
-    outgoing.end();
-  });
-}
 
 async function openOverview(origin: string, ca: string, cookie: string): Promise<Watcher> {
   const agent = new Agent({ ca, keepAlive: true, servername: 'localhost' });

@@ -29,6 +29,11 @@ export interface StormGateway {
   readonly name: string;
   readonly data: string;
   readonly admin: string;
+  readonly ops: string;
+  /** File of everything that it wrote. */
+  readonly log: string;
+  /** Of the newest process. */
+  pid(): number | undefined;
   /** Answers; a balancer would send to it. */
   isUp(): boolean;
   /** SIGKILL: no time for anything. */
@@ -37,6 +42,8 @@ export interface StormGateway {
   start(): Promise<void>;
   /** SIGTERM, and no life after it. */
   stop(): Promise<void>;
+  /** SIGHUP: one on several processes replaces them. */
+  reload(): void;
   /** Ends the Durable Objects of this name, where it has such. */
   abort(objects: readonly string[]): void;
   /** When it ended although it was ready and nobody had asked it to, milliseconds since the epoch. */
@@ -66,7 +73,7 @@ function killGroup(child: ChildProcess | undefined): void {
   }
 }
 
-/** `environment` configures it but for its name, listeners and data directory, which are its own. */
+/** `environment` configures it but for its name, listeners and data directory, which are its own; it works in `dir`. */
 export async function createGateway(
   name: string,
   environment: Readonly<Record<string, string>>,
@@ -82,6 +89,7 @@ export async function createGateway(
     ESPALIER_DATA_LISTEN: `127.0.0.1:${dataPort}`,
     ESPALIER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
     ESPALIER_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+    ESPALIER_ADMIN_URL: `https://localhost:${adminPort}`,
   };
   let child: ChildProcess | undefined;
   let exited: Promise<void> = Promise.resolve();
@@ -90,9 +98,11 @@ export async function createGateway(
   const deaths: number[] = [];
   let failedStarts = 0;
 
+  const logFile = join(dir, `${name}.log`);
   const spawnOnce = (): void => {
-    const log = openSync(join(dir, `${name}.log`), 'a');
+    const log = openSync(logFile, 'a');
     const born = spawn(process.execPath, program.args, {
+      cwd: dir,
       env: { PATH: process.env.PATH, ESPALIER_DRAIN_DELAY_SECONDS: '0', ...own },
       stdio: ['ignore', log, log, program.takesMessages ? 'ipc' : 'ignore'],
       // Killed with what it started, as workerd.
@@ -139,9 +149,15 @@ export async function createGateway(
     name,
     data: `https://localhost:${dataPort}`,
     admin: `https://localhost:${adminPort}`,
+    ops: `http://127.0.0.1:${opsPort}`,
+    log: logFile,
+    pid: () => child?.pid,
     isUp: () => up,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
+    reload: () => {
+      child?.kill('SIGHUP');
+    },
     abort: (objects) => {
       if (up && child?.connected) child.send({ abort: objects }, () => undefined);
     },

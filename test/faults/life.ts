@@ -17,6 +17,8 @@ export interface Life {
   introduce(): void;
   /** Changes `rate` Macs a second from now on. */
   start(rate: number): void;
+  /** A new state of each of these Macs of one instance, in one push. */
+  changeTogether(macs: readonly Mac[]): void;
   /** What is late or gathered for a push is still sent. */
   stop(): void;
   /** A new state of this Mac, told by a webhook. */
@@ -184,12 +186,15 @@ export function createLife({ accepted, instances, nextChange, senders, world }: 
     counts.replayed += 1;
     senders.push(old.instance, old.body, old.type, () => accepted(old.states));
   };
+  const renew = (mac: Mac, flips: boolean): void => {
+    const facts = flips ? complianceFacts(random, !isCompliant(mac)) : {};
+    world.fleet.updateInventory(mac, { ...facts, osVersion: nextVersion(mac.facts.osVersion) });
+    counts.changes += 1;
+  };
   const apply = (change: Change): void => {
     const mac = macs[change.mac];
     if (!mac) return;
-    const facts = change.flips ? complianceFacts(random, !isCompliant(mac)) : {};
-    world.fleet.updateInventory(mac, { ...facts, osVersion: nextVersion(mac.facts.osVersion) });
-    counts.changes += 1;
+    renew(mac, change.flips);
     if (change.replaysOld) replayOld();
     const instance = instanceOf(mac);
     if (change.way === 'webhook') tellByWebhook(mac, change);
@@ -218,6 +223,12 @@ export function createLife({ accepted, instances, nextChange, senders, world }: 
         const due = ((performance.now() - startedAt) / 1000) * rate;
         for (; made < due; made += 1) apply(nextChange());
       }, tickMs);
+    },
+    changeTogether: (some) => {
+      const [first] = some;
+      if (!first) return;
+      for (const mac of some) renew(mac, false);
+      push(together(instanceOf(first), 'ndjson', some.map(say.record)));
     },
     stop: () => {
       clearInterval(timer);

@@ -98,11 +98,20 @@ async function connectAll(scene: Connecting): Promise<Map<string, AddedInstance>
   return instances;
 }
 
+/** Where a scene is not as a storm wants it. */
+export interface SceneShape {
+  /** On Node.js; default: 2. */
+  readonly gateways?: 1 | 2;
+  /** What the gateways are started with instead of this environment; they work in `dir`, where a `.env` may lie. */
+  readonly environment?: (ofStorm: Readonly<Record<string, string>>, dir: string) => Record<string, string>;
+}
+
 /** Puts all that it starts on `stack`; whoever owns that stops it, also when this fails half-way. */
 export async function startScene<Database extends SceneDatabase>(
   plan: Plan,
   stack: AsyncDisposableStack,
   startDatabase: (dir: string) => Promise<Database>,
+  shape: SceneShape = {},
 ): Promise<Scene<Database>> {
   const dir = mkdtempSync(join(tmpdir(), `espalier-storm-${plan.seed}-`));
   let kept = false;
@@ -122,12 +131,12 @@ export async function startScene<Database extends SceneDatabase>(
     Object.assign(world.cloud('public').settings.tenant(tenantId).intune, { processingJitterMs: 700 });
   }
 
-  const environment = await environmentOf(dir, world, database, plan);
-  const first = (program = nodeGateway) => createGateway('gateway-1', environment, dir, firstPort, program);
-  const gateways =
-    plan.runtime === 'workers'
-      ? [await first(await workersGateway(dir))]
-      : [await first(), await createGateway('gateway-2', environment, dir, await freePort())];
+  const ofStorm = await environmentOf(dir, world, database, plan);
+  const environment = shape.environment?.(ofStorm, dir) ?? ofStorm;
+  const program = plan.runtime === 'workers' ? await workersGateway(dir) : nodeGateway;
+  const gateways = [await createGateway('gateway-1', environment, dir, firstPort, program)];
+  if (plan.runtime === 'node' && shape.gateways !== 1)
+    gateways.push(await createGateway('gateway-2', environment, dir, await freePort()));
   for (const gateway of gateways) stack.defer(() => gateway.stop());
   // One first: it makes the schema, and two would only wait for each other.
   for (const gateway of gateways) await gateway.start();

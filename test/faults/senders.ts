@@ -42,6 +42,8 @@ export interface SendersOptions {
   readonly resendWebhooks: boolean;
   /** A push that came through but was not taken as it should be. */
   readonly complain: (what: string) => void;
+  /** A try that was not answered 202 began at that time of `performance`: its status, or what broke. */
+  readonly onMiss?: (reason: string, at: number) => void;
 }
 
 interface Post {
@@ -58,7 +60,7 @@ const timeoutMs = 15_000;
 
 /** The senders of all instances, behind a balancer that knows which gateways answer. */
 export function createSenders(options: SendersOptions): Senders {
-  const { complain, gateways, resendWebhooks, trust } = options;
+  const { complain, gateways, onMiss = () => undefined, resendWebhooks, trust } = options;
   const agent = new Agent({ connections: 32, connect: { ca: trust } });
   const counts: Sent = {
     webhooks: 0,
@@ -77,7 +79,11 @@ export function createSenders(options: SendersOptions): Senders {
     const up = gateways.filter((gateway) => gateway.isUp());
     turn += 1;
     const gateway = up[turn % Math.max(1, up.length)];
-    if (!gateway) return undefined;
+    const at = performance.now();
+    if (!gateway) {
+      onMiss('no gateway', at);
+      return undefined;
+    }
     try {
       const answer = await request(`${gateway.data}${path}`, {
         method: 'POST',
@@ -93,11 +99,13 @@ export function createSenders(options: SendersOptions): Senders {
       });
       const text = await answer.body.text();
       if (answer.statusCode === 202) return text;
+      onMiss(String(answer.statusCode), at);
       if (answer.statusCode < 500 && answer.statusCode !== 429) {
         complain(`POST ${path} was answered ${answer.statusCode}: ${text.slice(0, 300)}`);
       }
       return undefined;
-    } catch {
+    } catch (error) {
+      onMiss((error as NodeJS.ErrnoException).code ?? String(error), at);
       return undefined;
     }
   };

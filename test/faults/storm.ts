@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import postgres from 'postgres';
 import { startOwnPostgres } from '../harness/own-postgres.ts';
 import { planChanges } from './changes.ts';
 import { findAppliedBackwards, findBehind } from './comparison.ts';
 import { type Crashes, createCrashes } from './crashes.ts';
 import { diagnose } from './diagnosis.ts';
 import { awaitTruth, type Ending } from './ending.ts';
+import { introduce } from './introduction.ts';
 import { createLedgerCheck, type LedgerCheck, type LedgerCounts } from './ledger-check.ts';
 import { createLife, type Life } from './life.ts';
 import type { StormOptions } from './options.ts';
@@ -71,7 +71,6 @@ interface Storm {
 
 const progressEveryMs = 10_000;
 const shownViolations = 20;
-const introductionTimeoutMs = 60_000;
 /**
  * Fair seconds from a 202 until Intune has it, at most: a lease of a killed gateway (12 s), a message of which others
  * hold a part (24 s), and back-off (5 s) beside it.
@@ -80,8 +79,6 @@ const reportedWithinSeconds = 45;
 const promptnessEveryMs = 250;
 /** What the only gateway had in work waits for so long when it ended. */
 const leaseMs = 12_000;
-/** At most, until the gateways have taken in what was introduced: else the storm only sees a queue grow. */
-const calmMs = 60_000;
 
 function printer({ check, crashes, life, scene, weather }: Storm, print: (line: string) => void) {
   const startedAt = Date.now();
@@ -157,27 +154,6 @@ async function prepare(options: StormOptions, stack: AsyncDisposableStack): Prom
   });
   const allInTime = !plan.polls;
   return { scene, life, senders, weather, crashes, check, promptness, allInTime, complaints, watchedSince };
-}
-
-async function introduce(storm: Storm, signal: AbortSignal): Promise<void> {
-  const { life, scene, senders } = storm;
-  life.introduce();
-  const deadline = Date.now() + introductionTimeoutMs;
-  while (senders.pending() > 0) {
-    if (Date.now() > deadline) throw new Error('the Macs cannot be introduced');
-    await wait(100, undefined, { signal });
-  }
-  const sql = postgres(scene.database.url, { max: 1, onnotice: () => undefined });
-  try {
-    for (const end = Date.now() + calmMs; Date.now() < end; ) {
-      const [row] = await sql<{ due: number }[]>`
-        select count(*)::int as due from computers where wanted_revision > done_revision`;
-      if (row?.due === 0 && findBehind(scene.world).length === 0) return;
-      await wait(500, undefined, { signal });
-    }
-  } finally {
-    await sql.end({ timeout: 2 });
-  }
 }
 
 async function rage(storm: Storm, options: StormOptions, progress: () => void, signal: AbortSignal) {
