@@ -14,7 +14,7 @@ import { prove, watchLedgers } from './soak/ending.ts';
 import { findingOf } from './soak/findings.ts';
 import { keyedInstances } from './soak/key-rotations.ts';
 import { createSamples, type Samples } from './soak/measures.ts';
-import { createOutcomes, type Outcomes } from './soak/outcomes.ts';
+import { createOutcomes, type Outcomes, reasonOf } from './soak/outcomes.ts';
 import { type People, startPeople } from './soak/people.ts';
 import { createSampler } from './soak/sampler.ts';
 import { type SoakScene, startSoakScene } from './soak/scene.ts';
@@ -58,7 +58,10 @@ async function prepare({ options, stack }: Run, minutes: number): Promise<Load> 
     trust: world.authority.certificatePem,
     resendWebhooks: true,
     complain: (what) => complaints.push(what),
-    onMiss: (reason, at) => outcomes.failed({ kind: 'webhook or push', reason, at }),
+    onMiss: (miss, at) => {
+      const reason = 'broken' in miss ? miss.broken : reasonOf(miss.status, miss.text);
+      outcomes.failed({ kind: 'webhook or push', reason, at });
+    },
   });
   stack.defer(() => senders.close());
   const instances = keyedInstances(soak.scene);
@@ -107,16 +110,18 @@ function startWatch(load: Load, samples: Samples, minutes: number, print: (line:
     printedAt = now();
     check.look();
     const calls = outcomes.counts().reduce((sum, one) => sum + (one.outcome === 'ok' ? one.calls : 0), 0);
+    const reasons = new Set(outcomes.unexplained().map(({ kind, reason }) => `${kind} ${reason}`));
     const value = (name: string): string => tenths(values.get(name) ?? 0);
     const heaps = [...values].filter(([name]) => name.endsWith(': heap')).map(([, mebibytes]) => mebibytes);
     print(
       [
         `${tenths(now() / minuteMs)} min`,
         `${whole(calls)} calls ok, ${outcomes.unexplained().length} failed unexplained`,
+        ...reasons,
         `${load.life.counts.changes} changes, ${findBehind(soak.scene.world).length} behind`,
         `${check.violations.length} violations`,
         `heaps ${heaps.map(tenths).join(' ')} MiB`,
-        `${value('database connections')} connections, ${value('dead rows')} dead rows`,
+        `${value('database connections')} connections, ${value('dead rows overdue')} dead rows overdue`,
         `gateway ${sampler.processors().toFixed(2)} processors, load ${(loadavg()[0] ?? 0).toFixed(2)}`,
       ].join('; '),
     );

@@ -3,7 +3,7 @@ import { Pool } from 'undici';
 import type { DeviceTruth } from '../../src/simulator/fleet.ts';
 import type { Scene } from '../../test/faults/scene.ts';
 import { callerToken } from '../../test/harness/gateway.ts';
-import type { Outcomes } from './outcomes.ts';
+import { type Outcomes, reasonOf } from './outcomes.ts';
 
 /** Calls of the Microsoft side for devices of the fleet, at a steady rate whatever became of those before. */
 export interface DeviceCalls {
@@ -27,10 +27,6 @@ const isOf = (text: string, deviceId: string): boolean =>
   (JSON.parse(text) as VendorRecord[]).some(({ complianceVendorDeviceInformation: all = [] }) =>
     all.some(({ deviceIds }) => deviceIds.includes(deviceId)),
   );
-
-/** A status, with the slug of the problem. */
-const reasonOf = (status: number, text: string): string =>
-  `${status} ${/\/problems\/([a-z-]+)/.exec(text)?.[1] ?? ''}`.trim();
 
 /** Tokens by tenant, kept as long as Entra gives no new ones. */
 async function keepTokens({ world }: Scene, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {

@@ -19,6 +19,8 @@ export interface Soaked {
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(1)}`;
 const shownFailures = 10;
+/** Of all calls. A machine that refuses more for its load shows nothing of a moderate one. */
+const mostRefused = 0.01;
 
 function row({ course, name, unit, verdict }: Judged): string[] {
   const { first, last, margin, slopePerHour } = course;
@@ -47,6 +49,7 @@ export function faultsOf(soaked: Soaked): string[] {
     [unexplained.length, 'calls failed while nothing explains it'],
   ];
   return [
+    ...(outcomes.refusedForLoad() > mostRefused ? ['too many calls were refused for the load'] : []),
     ...judged.filter(({ verdict }) => verdict === 'grows').map(({ name }) => `${name} grows`),
     ...unverified.map(([state, count]) => `${count} reports are ${state}`),
     ...counted.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`),

@@ -2,7 +2,7 @@ import { type Course, courseOf, type Point, type Tolerance } from './course.ts';
 
 /** The lines of a soak: what is sampled, and from when what is called growth. */
 
-type Unit = 'MiB' | 'ms' | 'rows' | '';
+type Unit = 'MiB' | 'ms' | '';
 
 export interface Measure extends Tolerance {
   readonly unit: Unit;
@@ -28,7 +28,7 @@ const measures: readonly (readonly [RegExp, Measure])[] = [
   [/connections$/, { unit: '', share: 0.1, least: 3 }],
   [/^kept rows, size$/, { unit: 'MiB', share: 0, least: 0, kept: true }],
   [/, size$/, { unit: 'MiB', share: 0.1, least: 2 }],
-  [/dead rows$/, { unit: 'rows', share: 0.25, least: 1_000 }],
+  [/^dead rows overdue$/, { unit: '', share: 0.5, least: 2_000 }],
 ];
 
 function measureOf(name: string): Measure {

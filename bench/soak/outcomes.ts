@@ -16,6 +16,13 @@ export interface FailedCall {
   readonly instance?: string;
 }
 
+/** Why an answer is no success: its status, with the slug of the problem. */
+export const reasonOf = (status: number, text: string): string =>
+  `${status} ${/\/problems\/([a-z-]+)/.exec(text)?.[1] ?? ''}`.trim();
+
+/** The gateway says so where the machine has no time for it: a finding about the machine, unless it is often. */
+const isRefusedForLoad = ({ reason }: FailedCall): boolean => reason === '503 overloaded';
+
 export interface Count {
   readonly kind: CallKind;
   readonly outcome: string;
@@ -29,8 +36,10 @@ export interface Outcomes {
   /** A trouble begins that explains some failures; the function ends it. Its end may lie in the future. */
   begin(at: number, explains: (call: FailedCall) => boolean): (end: number) => void;
   counts(): readonly Count[];
-  /** Failures that no trouble explains. */
+  /** Failures that no trouble explains, but for calls refused for the load. */
   unexplained(): readonly FailedCall[];
+  /** Share of all calls, 0 to 1. */
+  refusedForLoad(): number;
 }
 
 interface Trouble {
@@ -67,6 +76,10 @@ export function createOutcomes(): Outcomes {
         calls: same.length,
       })),
     ],
-    unexplained: () => failures.filter((call) => !isExplained(call)),
+    unexplained: () => failures.filter((call) => !isRefusedForLoad(call) && !isExplained(call)),
+    refusedForLoad: () => {
+      const answers = [...answered.values()].reduce((sum, calls) => sum + calls, 0);
+      return failures.filter(isRefusedForLoad).length / Math.max(1, answers + failures.length);
+    },
   };
 }

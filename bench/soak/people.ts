@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Scene } from '../../test/faults/scene.ts';
 import { follow } from '../console/follow.ts';
 import { fetchPage, pageHeaders, signIn } from '../console/pages.ts';
-import type { Outcomes } from './outcomes.ts';
+import { type Outcomes, reasonOf } from './outcomes.ts';
 
 /** What watches a gateway day and night: an operator's script, a scraper, and the console's overview on a wall. */
 export interface People {
@@ -51,9 +51,9 @@ function startLists(scene: Scene, outcomes: Outcomes): () => Promise<void> {
     const at = performance.now();
     turn += 1;
     try {
-      const { status } = await scene.api('GET', paths[turn % paths.length]!);
+      const { status, text } = await scene.api('GET', paths[turn % paths.length]!);
       if (status === 200) outcomes.ok('list');
-      else outcomes.failed({ kind: 'list', reason: String(status), at });
+      else outcomes.failed({ kind: 'list', reason: reasonOf(status, text), at });
     } catch (error) {
       outcomes.failed({ kind: 'list', reason: causeOf(error), at });
     }

@@ -2,7 +2,7 @@ import { metricOf } from '../../test/harness/processes.ts';
 import { processorSeconds } from '../usage.ts';
 import { askHolding, processesOf } from './processes.ts';
 import type { SoakScene } from './scene.ts';
-import { isKept, readTables } from './tables.ts';
+import { isKept, readTables, type TableRead } from './tables.ts';
 
 /** Looks at everything that must not grow. */
 export interface Sampler {
@@ -49,12 +49,12 @@ async function lookAtTables({ scene }: SoakScene): Promise<[string, number][]> {
   const read = await readTables(scene.database.url);
   if (!read) return [];
   const { connections, tables } = read;
-  const sum = (of: (name: string, table: { bytes: number; dead: number }) => number): number =>
+  const sum = (of: (name: string, table: TableRead) => number): number =>
     [...tables].reduce((all, [name, table]) => all + of(name, table), 0);
   const large = [...tables].filter(([name, { bytes }]) => bytes >= ownLineBytes && !isKept(name));
   return [
     ['database connections', connections],
-    ['dead rows', sum((_, { dead }) => dead)],
+    ['dead rows overdue', sum((_, { overdue }) => overdue)],
     ...large.map(([name, { bytes }]): [string, number] => [`${name}, size`, bytes / mebibyte]),
     [
       'other tables, size',

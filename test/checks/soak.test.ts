@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { courseOf } from '../../bench/soak/course.ts';
-import { createOutcomes } from '../../bench/soak/outcomes.ts';
+import { createOutcomes, reasonOf } from '../../bench/soak/outcomes.ts';
 import { createRandom } from '../../src/simulator/random.ts';
 
 /** A soak must neither cry wolf nor pass a leak: what `npm run bench -- soak` judges by. */
@@ -68,6 +68,14 @@ describe('a failed call', () => {
     outcomes.failed(failed('504', 'rome'));
     expect(outcomes.unexplained()).toMatchObject([{ instance: 'rome' }]);
     expect(outcomes.counts()).toContainEqual({ kind: 'device call', outcome: '504', calls: 2 });
+  });
+
+  it('that was refused for the load is counted apart', () => {
+    const outcomes = createOutcomes();
+    outcomes.failed(failed(reasonOf(503, '{"type":"https://espalier.dev/problems/overloaded"}')));
+    for (let calls = 0; calls < 3; calls += 1) outcomes.ok('device call');
+    expect(outcomes.unexplained()).toEqual([]);
+    expect(outcomes.refusedForLoad()).toBe(0.25);
   });
 
   it('stands beside those that were answered', () => {

@@ -42,9 +42,12 @@ export interface SendersOptions {
   readonly resendWebhooks: boolean;
   /** A push that came through but was not taken as it should be. */
   readonly complain: (what: string) => void;
-  /** A try that was not answered 202 began at that time of `performance`: its status, or what broke. */
-  readonly onMiss?: (reason: string, at: number) => void;
+  /** A try that began at that time of `performance` was not answered 202. */
+  readonly onMiss?: (miss: Miss, at: number) => void;
 }
+
+/** What was answered instead, or what broke. */
+export type Miss = { readonly status: number; readonly text: string } | { readonly broken: string };
 
 interface Post {
   readonly path: string;
@@ -81,7 +84,7 @@ export function createSenders(options: SendersOptions): Senders {
     const gateway = up[turn % Math.max(1, up.length)];
     const at = performance.now();
     if (!gateway) {
-      onMiss('no gateway', at);
+      onMiss({ broken: 'no gateway' }, at);
       return undefined;
     }
     try {
@@ -99,13 +102,13 @@ export function createSenders(options: SendersOptions): Senders {
       });
       const text = await answer.body.text();
       if (answer.statusCode === 202) return text;
-      onMiss(String(answer.statusCode), at);
+      onMiss({ status: answer.statusCode, text }, at);
       if (answer.statusCode < 500 && answer.statusCode !== 429) {
         complain(`POST ${path} was answered ${answer.statusCode}: ${text.slice(0, 300)}`);
       }
       return undefined;
     } catch (error) {
-      onMiss((error as NodeJS.ErrnoException).code ?? String(error), at);
+      onMiss({ broken: (error as NodeJS.ErrnoException).code ?? String(error) }, at);
       return undefined;
     }
   };
