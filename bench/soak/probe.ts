@@ -20,8 +20,6 @@ export interface Holding {
 }
 
 function hold(): Holding {
-  // Twice: what a finalizer lets go is collected by the second.
-  globalThis.gc?.();
   globalThis.gc?.();
   const { external, heapUsed, rss } = process.memoryUsage();
   return {
