@@ -92,8 +92,9 @@ export const targetUrl = z
   .url({ protocol: /^https$/ })
   .max(2_000)
   .refine((text) => {
-    const { hash, password, username } = new URL(text);
-    return username === '' && password === '' && hash === '';
+    // What is no URL comes here too, with that said of it already.
+    const url = URL.parse(text);
+    return url === null || (url.username === '' && url.password === '' && url.hash === '');
   }, 'must have no user name, password or fragment');
 
 export const targetPath = z.object({ targetId: pathId('The webhook that is told') });
