@@ -18,7 +18,6 @@ export interface Soaked {
 }
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(1)}`;
-const shownFailures = 10;
 /** Of all calls. A machine that refuses more for its load shows nothing of a moderate one. */
 const mostRefused = 0.01;
 
@@ -32,6 +31,18 @@ function row({ course, name, unit, verdict }: Judged): string[] {
     `${signed(slopePerHour - margin)} to ${signed(slopePerHour + margin)}`,
     verdict,
   ];
+}
+
+const clock = (at: number): string => new Date(performance.timeOrigin + at).toISOString().slice(11, 19);
+
+/** One line for each way in which calls failed, with the time of day of the first and the last. */
+function unexplainedKinds(outcomes: Outcomes): string[] {
+  const ways = Map.groupBy(outcomes.unexplained(), ({ instance = '', kind, reason }) =>
+    [kind, instance, reason].filter(Boolean).join(' '),
+  );
+  return [...ways].map(
+    ([way, calls]) => `${calls.length} ${way}, ${clock(calls[0]!.at)} to ${clock(calls.at(-1)!.at)} UTC`,
+  );
 }
 
 /** Everything for which a run is not passed, one line each. */
@@ -53,14 +64,7 @@ export function faultsOf(soaked: Soaked): string[] {
     ...judged.filter(({ verdict }) => verdict === 'grows').map(({ name }) => `${name} grows`),
     ...unverified.map(([state, count]) => `${count} reports are ${state}`),
     ...counted.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`),
-    ...unexplained
-      .slice(0, shownFailures)
-      .map(({ at, instance, kind, reason }) =>
-        `${kind} ${instance ?? ''}: ${reason}, ${Math.round(at / 1_000)} s after the bench began`.replaceAll(
-          / +/g,
-          ' ',
-        ),
-      ),
+    ...unexplainedKinds(outcomes),
     ...complaints,
     ...proof.notes,
   ];
