@@ -104,7 +104,7 @@ const inSystem = {
  * Two cores are the smallest machine the suite runs on, and files wait for more than half of their time. With more than three at
  * once answers would come later than the timed tests allow.
  */
-const together = { maxWorkers: 5, sequence: { groupOrder: 0 } } as const;
+const together = { maxWorkers: 4, sequence: { groupOrder: 0 } } as const;
 const fewTogether = { maxWorkers: 3, sequence: { groupOrder: 1 } } as const;
 
 export default defineConfig({

@@ -251,7 +251,7 @@ describe('admin API', () => {
       values (${tenantId}, gen_random_uuid(), ${instance!.id}, 77, 'only-claim', 1)`;
     expect((await scene.api('DELETE', `/tenants/${tenantId}`)).status).toBe(409);
     const dry = await scene.api('DELETE', `/tenants/${tenantId}?force=true&dry-run=true`);
-    expect(dry.json).toEqual({ dryRun: true, devices: 1, instances: 1 });
+    expect(dry.json).toEqual({ dryRun: true, devices: 1, instances: 1, relay: null });
     expect((await scene.api('GET', `/tenants/${tenantId}`)).status).toBe(200);
   });
 
