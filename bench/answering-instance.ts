@@ -24,28 +24,41 @@ const compliance = (path: string): string =>
     complianceBytes,
   );
 
-/** A record in the state that is always the newest, so that reading it ends what made a computer due; or the same for ever. */
-function record(tenant: number, path: string, reportDate = new Date().toISOString()): string {
+interface Records {
+  /** Default: the time at which a record is asked for, so that reading it ends what made a computer due. */
+  readonly reportDate?: string | undefined;
+  /** Each record has another version, which is told to Intune. */
+  readonly isEverNew?: boolean | undefined;
+}
+
+let given = 0;
+
+function record(
+  tenant: number,
+  path: string,
+  { isEverNew = false, reportDate = new Date().toISOString() }: Records,
+): string {
+  given += 1;
   const device = Number(path.slice(path.lastIndexOf('/') + 1)) - 1;
-  return macRecord(tenant, device, { osVersion: settledVersion, compliant: true, reportDate });
+  const osVersion = isEverNew ? `27.${given}` : settledVersion;
+  return macRecord(tenant, device, { osVersion, compliant: true, reportDate });
 }
 
 /** Undefined: it is away. It has no list of computers, and a Jamf Pro that is away says nothing about who is gone. */
-function answerOf(url: string, tenant: number | undefined, reportDate?: string): string | undefined {
+function answerOf(url: string, tenant: number | undefined, records: Records): string | undefined {
   if (!url.includes('/computers-inventory')) return compliance(url);
   if (tenant === undefined) return undefined;
-  if (url.includes('-detail/')) return record(tenant, url, reportDate);
+  if (url.includes('-detail/')) return record(tenant, url, records);
   return url.includes('filter=general.reportDate') ? '{"totalCount":0,"results":[]}' : undefined;
 }
 
 /**
- * `tenant`: the number of the one whose Macs it has (fleet.ts); undefined: it has no inventory. `reportDate`: of every record;
- * default: the time at which it is asked for.
+ * `tenant`: the number of the one whose Macs it has (fleet.ts); undefined: it has no inventory.
  */
 export async function startAnsweringInstance(
   certificate: { readonly certificatePem: string; readonly keyPem: string },
   tenant?: number,
-  reportDate?: string,
+  records: Records = {},
 ): Promise<AnsweringInstance> {
   const token = crypto.randomUUID();
   const granted = JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3_600 });
@@ -54,7 +67,7 @@ export async function startAnsweringInstance(
     const { headers, method, url = '' } = incoming;
     const isToken = method === 'POST' && url.endsWith('/oauth/token');
     const known = isToken || headers.authorization === `Bearer ${token}`;
-    const answer = isToken ? granted : known ? answerOf(url, tenant, reportDate) : '{}';
+    const answer = isToken ? granted : known ? answerOf(url, tenant, records) : '{}';
     const status = !known ? 401 : answer === undefined ? 503 : 200;
     const body = answer ?? '{}';
     incoming.resume();

@@ -9,6 +9,8 @@ export interface AnsweringPlan {
   readonly tenant: number;
   /** Of every record; default: the time at which it is asked for. */
   readonly reportDate?: string | undefined;
+  /** Every record has another version; default: one stays. */
+  readonly isEverNew?: boolean | undefined;
 }
 
 export interface AnsweringFacts {
@@ -17,7 +19,7 @@ export interface AnsweringFacts {
   readonly clientSecret: string;
 }
 
-answerQuestions(async ({ certificate, reportDate, tenant }: AnsweringPlan): Promise<AnsweringFacts> => {
-  const { clientId, clientSecret, url } = await startAnsweringInstance(certificate, tenant, reportDate);
+answerQuestions(async ({ certificate, tenant, ...records }: AnsweringPlan): Promise<AnsweringFacts> => {
+  const { clientId, clientSecret, url } = await startAnsweringInstance(certificate, tenant, records);
   return { url, clientId, clientSecret };
 });

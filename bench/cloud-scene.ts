@@ -111,6 +111,10 @@ export interface CloudSceneOptions {
   readonly ownInstances?: boolean;
   /** Of every record of own instances; default: the time at which it is read, so that every read has news. */
   readonly reportDate?: string;
+  /** Every record of own instances has another version, which is told to Intune. */
+  readonly isEverNew?: boolean;
+  /** `name=value`, of PostgreSQL. */
+  readonly serverSettings?: readonly string[];
   /** The gateway's processor; default: any. */
   readonly core?: number;
 }
@@ -121,11 +125,14 @@ async function startOwnInstance(
   stack: Run['stack'],
   certificate: Certificate,
   tenant: number,
-  reportDate: string | undefined,
+  { isEverNew, reportDate }: CloudSceneOptions,
 ) {
   const worker: Worker<AnsweringPlan, AnsweringFacts> = startWorker('./answering-worker.ts');
   stack.defer(() => worker.stop());
-  return { ...(await worker.ask({ certificate, tenant, reportDate }, workerStartMs)), pid: worker.pid };
+  return {
+    ...(await worker.ask({ certificate, tenant, reportDate, isEverNew }, workerStartMs)),
+    pid: worker.pid,
+  };
 }
 
 async function startSharedInstance(stack: Run['stack'], certificate: Certificate): Promise<RunningInstance> {
@@ -137,7 +144,7 @@ async function startSharedInstance(stack: Run['stack'], certificate: Certificate
 export async function startCloudScene({ stack }: Run, options: CloudSceneOptions): Promise<CloudScene> {
   const dir = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   stack.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const database = await startDatabase(stack, dir);
+  const database = await startDatabase(stack, dir, options.serverSettings);
   const dataPort = await freePort();
   const world: Worker<WorldPlan, WorldFacts> = startWorker('./world.ts');
   stack.defer(() => world.stop());
@@ -161,7 +168,7 @@ export async function startCloudScene({ stack }: Run, options: CloudSceneOptions
   const api = adminApi(gateway.admin, trust);
   const tenants: ConnectedTenant[] = [];
   for (const [number, tenant] of facts.tenants.entries()) {
-    const instance = shared ?? (await startOwnInstance(stack, facts.certificate, number, options.reportDate));
+    const instance = shared ?? (await startOwnInstance(stack, facts.certificate, number, options));
     const connecting = { api, instance, ca: [trust, facts.ca] };
     tenants.push(await connect(connecting, tenant, number, options.tenants[number] ?? 0));
   }

@@ -12,9 +12,13 @@ export interface Database {
   readonly pid: number;
 }
 
-/** The embedded server that Espalier comes with, as it is configured there, in `dir`. */
-export async function startDatabase(stack: AsyncDisposableStack, dir: string): Promise<Database> {
-  const server = await startEmbeddedPostgres(dir);
+/** The embedded server that Espalier comes with, as it is configured there, in `dir`; `serverSettings` come on top. */
+export async function startDatabase(
+  stack: AsyncDisposableStack,
+  dir: string,
+  serverSettings: readonly string[] = [],
+): Promise<Database> {
+  const server = await startEmbeddedPostgres(dir, { serverSettings });
   stack.defer(() => server.stop());
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
   stack.defer(async () => {

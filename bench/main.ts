@@ -22,6 +22,7 @@ import { scale } from './scale.ts';
 import { sheddingBench } from './shedding.ts';
 import { snapshot } from './snapshot.ts';
 import { soakBench } from './soak.ts';
+import { steadyBench } from './steady.ts';
 import { workersBench } from './workers.ts';
 
 /** `npm run bench [-- name…] [options]`: measures Espalier against a peer in the same run; docs/performance.md. */
@@ -46,6 +47,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'locked-tenant': { run: lockedTenant, limitMinutes: 10 },
   leases: { run: leases, limitMinutes: 30 },
   idle: { run: idle, limitMinutes: 15 },
+  steady: { run: steadyBench, limitMinutes: 5 },
   scale: { run: scale, limitMinutes: 120 },
   model: { run: model, limitMinutes: 1 },
   routes: { run: routes, limitMinutes: 20 },
@@ -67,7 +69,7 @@ const usage = `npm run bench [-- name…] [options]
   --per-upload N,…  ESPALIER_UPLOAD_MAX_DEVICES, one after the other
   --outage refuses|silent   what Intune does while it is out of order
   --seconds N       length of a round of forward-peers, noisy-neighbour, console and workers, of shedding, and for each of hostile-bodies
-  --only PATTERN    noises of noisy-neighbour whose name matches
+  --only PATTERN    noises of noisy-neighbour, requests of workers whose name matches
   --tls, --front, --latency, --internals  what forward-peers looks at instead of both tables: calls with TLS on both sides and
                     new connections; what TLS on the front costs; added latency; Node's internals
   --minutes N       time limit of each benchmark; of soak its length (60)

@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly minutes?: number | undefined;
   /** Length of a round. */
   readonly seconds?: number | undefined;
-  /** Regular expression for the names of the noises that `noisy-neighbour` plays; default: all. */
+  /** Regular expression for the noises that `noisy-neighbour` plays, or the requests that `workers` sends; default: all. */
   readonly only?: string | undefined;
   /** What `forward-peers` looks at; default: the table of all peers. */
   readonly mode?: 'latency' | 'tls' | 'front' | 'internals' | undefined;

@@ -197,7 +197,8 @@ export async function workersBench(run: Run): Promise<Finding[]> {
     ca: scene.trust,
     used: () => ({ gateway: known(processorSeconds(pid)), network: 0, pooler: 0 }),
   };
-  const kinds = await kindsOf(scene);
+  const wanted = new RegExp(run.options.only ?? '');
+  const kinds = (await kindsOf(scene)).filter(({ title }) => wanted.test(title));
   const sides = [node, await startWorkers(scene, run.stack)];
   const rows: Row[] = [];
   for (const kind of kinds)
