@@ -32,7 +32,7 @@ export interface Witnessed {
 
 const connect = (url: string) => postgres(url, { max: 1, onnotice: () => undefined });
 
-/** From now on; the schema has to be there. */
+/** From now on, with the messages that are stored already: one may reach Intune late. The schema has to be there. */
 export async function installWitness(url: string): Promise<void> {
   const sql = connect(url);
   try {
@@ -56,7 +56,10 @@ export async function installWitness(url: string): Promise<void> {
         for each row when (new.next_heartbeat_at is distinct from old.next_heartbeat_at) execute function witness_turn();
       create trigger witness_report after update of message_id on reports
         for each row when (new.message_id is distinct from old.message_id and new.message_id is not null)
-        execute function witness_report();`);
+        execute function witness_report();
+      insert into witnessed_reports (message_id, tenant_id, device_id, revision, devices, at)
+        select message_id, tenant_id, device_id, sent_revision, message_devices, sent_at from reports
+        where message_id is not null order by sent_at;`);
   } finally {
     await sql.end({ timeout: 2 });
   }
