@@ -91,6 +91,8 @@ export const notificationsPerBody = 5_000;
 export const adminBodyStructure = { depth: 64, nodes: 20_000 };
 /** Graph's validation tokens are some hundred characters of text; they are sent back as they are. */
 export const validationTokenCharacters = 1_024;
+/** A deployment that is asked whether a tenant lives there has so long for an answer, while an operator waits. */
+export const relayProbeMs = 10_000;
 /** A chain with its key: some KB each; a hundred names in a certificate are 10 KB. */
 export const certificateFileBytes = 128 * 1024;
 /** Folders of `ESPALIER_TLS_CERT_DIR`: each is looked at again and again, and its key lies in memory. */

@@ -252,6 +252,8 @@ export interface AdminServices {
   /** undefined: the cloud has no application. */
   readonly checkPermissions: (tenant: Tenant) => Promise<PermissionAnswer | undefined>;
   readonly testInstance: (instance: Instance) => Promise<readonly ConfirmStep[]>;
+  /** Throws `conflict` where nothing shows that the tenant lives at the deployment with this base URL. */
+  readonly checkLivesAt: (tenantId: string, to: string) => Promise<void>;
   /** Sends a test to a target of alerts; one that takes it is told everything again. */
   readonly testAlertTarget: (target: AlertTarget) => Promise<Posted>;
   /** Routes were written and committed: the processes that remember them are told. */

@@ -14,6 +14,7 @@ import { startOwnConnect } from '../connection/tenant-credentials.ts';
 import type { Assets } from '../console/assets.ts';
 import { createConsole } from '../console/console.ts';
 import { replayReports } from '../delivery/replay.ts';
+import { checkLivesAt } from '../forwarding/relay-target.ts';
 import { moveAnswerMs } from '../limits.ts';
 import { type MoveWork, workFor } from '../routing/moves/work.ts';
 import type { Tenant } from '../store/tenants/tenant.ts';
@@ -152,6 +153,7 @@ function adminServices(parts: AdminParts): AdminServices {
     replay: (request) => replayReports({ sql, log }, request),
     continueMove: (key) => workFor(moves, key, moveAnswerMs),
     testInstance: (instance) => testInstance(instance, { sql, clientOf: gateway.clients.clientOf }),
+    checkLivesAt: (tenantId, to) => checkLivesAt(parts.send, tenantId, to),
     testAlertTarget: (target) => testTarget({ ...parts, adminUrl: parts.config.adminUrl }, target),
     routesChanged: parts.routesChanged,
     onChanges: parts.onChanges,

@@ -175,6 +175,20 @@ describe('a tenant that moves between two cells', () => {
     }
     expect((await cells.second.api('GET', `/tenants/${tenantId}`)).status).toBe(404);
     expect((await cells.first.moveIn(tenantId, file)).status).toBe(409);
+
+    // Credentials would go to whatever answers there.
+    const jamf = scene.world.instance('berlin').url;
+    for (const [to, detail] of [
+      [cells.second.publicUrl, 'does not know it'],
+      [jamf, 'Nothing shows that the tenant lives at'],
+      ['https://localhost:9', 'Nothing shows that the tenant lives at'],
+    ] as const) {
+      const refused = await relay({ to });
+      expect([refused.status, refused.json.detail], refused.text).toEqual([
+        409,
+        expect.stringContaining(detail),
+      ]);
+    }
   });
 
   it('arrives whole, once', async () => {
@@ -285,6 +299,10 @@ describe('a tenant that moves between two cells', () => {
       there.text,
       there.headers['content-type'],
     ]);
+    const noted = await cells.first.data(`/t/${tenantId}/notifications?validationToken=a%20b`, {
+      method: 'POST',
+    });
+    expect([noted.status, noted.text]).toEqual([200, 'a b']);
     const page = `/t/${tenantId}/enroll?deviceId=${mac!.deviceId}&x=%22`;
     const [shown, wanted] = [await cells.first.data(page), await cells.second.data(page)];
     expect([shown.status, shown.headers.location, shown.text]).toEqual([

@@ -86,6 +86,7 @@ export function addRelay(app: AdminApp, services: AdminServices): void {
     const relay = await checkedRelay(services, c.req.valid('json'));
     const before = await readDeparture(sql, tenantId);
     checkHasLeft(before?.placement);
+    await services.checkLivesAt(tenantId, relay.to);
     if (c.req.valid('query')['dry-run'] === 'true')
       return c.json({ ...describe(tenantId, before, true), relay }, 200);
     if (!(await setRelay(sql, tenantId, relay, originOf(c)))) nothingChanged(c);
