@@ -99,8 +99,8 @@ describe('a directory of certificates at the start', () => {
 });
 
 describe.each([
-  ['with the lane', true, 2_000],
-  ['without the lane', false, 2_000],
+  ['with the lane', true, 10_000],
+  ['without the lane', false, 500],
 ])('a directory of certificates while a listener presents it, %s', (_, hasLane, requests) => {
   const directory = ownDirectory();
   let scene: LaneScene;

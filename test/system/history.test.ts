@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newFileKey } from '../../src/secrets/sealed-file.ts';
 import { visitConsole } from '../harness/console.ts';
 import { addHold } from '../harness/due-rows.ts';
+import { startEchoingDeployment } from '../harness/echoing-deployment.ts';
 import { eventually } from '../harness/eventually.ts';
 import {
   type AddedInstance,
@@ -185,12 +186,14 @@ describe('history', () => {
     expect(file.status).toBe(200);
     expect(await of('requestId==a-file')).toMatchObject([{ action: 'tenant.move-out-file' }]);
     // Not in the tenant's chain, which goes on at the other deployment.
-    const relay = { to: 'https://new.example', until: '2100-01-01T00:00:00.000Z' };
+    const elsewhere = await startEchoingDeployment(scene.world.authority);
+    const relay = { to: elsewhere.url, until: '2100-01-01T00:00:00.000Z' };
     const relayed = { tenantId: null, objectId: third };
     expect(await wrote('PUT', `${at}/move-out/relay`, relay)).toMatchObject({
       ...{ ...relayed, action: 'tenant.relay' },
       after: relay,
     });
+    await elsewhere.close();
     expect(await wrote('DELETE', `${at}/move-out/relay`)).toMatchObject({
       ...{ ...relayed, action: 'tenant.relay-cancel' },
       before: relay,
