@@ -146,6 +146,12 @@ export const leaseMs = 12_000;
 export const leaseRenewMs = 3_000;
 /** Between two looks for due schedules when no notification came. */
 export const pollDueMs = 250;
+/**
+ * Leases of a stage that follow each other at once, and the time in which one more may: each is a few transactions for
+ * whatever it finds, and of rows that come one by one it finds more when it comes later.
+ */
+export const leasesAtOnce = 4;
+export const leaseGatherMs = 250;
 /** Between two surveys of all schedules; with the time in which a process takes one up, it is less than a minute. */
 export const surveyPeriodMs = 45_000;
 /** A survey that took long because the database was ill must not leave what is missing unseen for hours. */

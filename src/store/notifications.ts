@@ -3,7 +3,9 @@
  * transaction, never one a row: a notification takes a lock of the whole server at commit.
  */
 
+import { monotonicMs } from '../clock.ts';
 import { newId } from '../ids.ts';
+import { pollDueMs } from '../limits.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Sql } from './database.ts';
 import type { Schedule, StageName } from './due-rows.ts';
@@ -24,7 +26,7 @@ export interface DueNotifications {
   stop(): Promise<void>;
 }
 
-/** Others look by themselves every `pollDueMs`; it is no use being much faster. */
+/** What comes alone is told so soon. */
 const gatherMs = 30;
 /** PostgreSQL takes 7,999 bytes of payload. */
 const schedulesPerNotification = 60;
@@ -54,10 +56,12 @@ export function createDueNotifications(sql: Sql, log: Log): DueNotifications {
   const listeners = new Map<StageName, (schedules?: readonly Schedule[]) => void>();
   const gathered = new Map<StageName, Map<string, Schedule>>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let sentAtMs = Number.NEGATIVE_INFINITY;
   let listening: { unlisten: () => Promise<void> } | undefined;
 
   const send = (): void => {
     timer = undefined;
+    sentAtMs = monotonicMs();
     for (const [stage, schedules] of gathered) {
       const all = [...schedules.values()];
       const payload: Payload = {
@@ -80,7 +84,8 @@ export function createDueNotifications(sql: Sql, log: Log): DueNotifications {
         schedule,
       );
       gathered.set(stage, schedules);
-      timer ??= setTimeout(send, gatherMs);
+      // Others look by themselves as often: it is no use telling them more often than that.
+      timer ??= setTimeout(send, Math.max(gatherMs, sentAtMs + pollDueMs - monotonicMs()));
     },
     listen: (stage, wake) => {
       listeners.set(stage, wake);

@@ -127,7 +127,7 @@ export function createTimelineWriter(sql: Queries, log: Log): TimelineWriter {
     },
     maxItems: eventsTogether,
     flushes: 1,
-    gatherMs: 25,
+    gatherMs: 100,
     weight: (entry) => ('events' in entry ? entry.events.length : entry.devices.length),
     tenantOf: (entry) => ('events' in entry ? entry.events : entry.devices)[0]?.tenantId ?? '',
   });

@@ -1,10 +1,11 @@
 import { ChurningMap } from '../../churn.ts';
 import { newId as randomId } from '../../ids.ts';
-import { leaseMs, leaseRenewMs, pollDueMs } from '../../limits.ts';
+import { leaseGatherMs, leaseMs, leaseRenewMs, leasesAtOnce, pollDueMs } from '../../limits.ts';
 import type { DueSchedule, Held, Schedule, ScheduleShare, StageName } from '../../store/due-rows.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { atOnce, type InTurn } from '../../untrusted/turns.ts';
 import type { Clock } from './clock.ts';
+import { createLeasePace } from './lease-pace.ts';
 import { createSchedules, type ScheduleLimits } from './schedules.ts';
 
 /**
@@ -138,7 +139,10 @@ function createWork<Row>(
 export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRunner {
   const { clock, log, newId = randomId } = options;
   const schedules = createSchedules(options);
+  const pace = createLeasePace({ atOnce: leasesAtOnce, gatherMs: leaseGatherMs, now: clock.now });
   const turnPause = createPause(clock);
+  /** Ended by a stop alone: what comes meanwhile is what it waits for. */
+  const gatherPause = createPause(clock);
   const lookPause = createPause(clock);
   let stopped = false;
   let looked = false;
@@ -154,11 +158,14 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     try {
       rows = await stage.lease(holder, shares);
     } finally {
-      schedules.leased(shares, rows.map(stage.scheduleOf));
+      if (!schedules.leased(shares, rows.map(stage.scheduleOf))) pace.tookAll();
     }
     for (const unit of stage.units(rows)) work.start(unit, holder);
   };
   const turn = async (): Promise<void> => {
+    const restMs = pace.restMs();
+    if (restMs > 0) await gatherPause.wait(restMs);
+    if (stopped) return;
     turnPause.begin();
     const shares = schedules.pick(clock.now(), stage.mayTake);
     if (shares.length === 0) {
@@ -217,6 +224,7 @@ export function runStage<Row>(stage: Stage<Row>, options: StageOptions): StageRu
     nextInMs: () => (schedules.nextMs() ?? Number.POSITIVE_INFINITY) - clock.now(),
     stop: async () => {
       stopped = true;
+      gatherPause.wake();
       turnPause.wake();
       lookPause.wake();
       await Promise.all([turns, looks]);

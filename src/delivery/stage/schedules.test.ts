@@ -23,7 +23,7 @@ const limits: fc.Arbitrary<ScheduleLimits> = fc
 
 describe('exhausted schedules', () => {
   const one = scheduleOf(1);
-  const leasedOf = (schedules: Schedules, rows: number): void =>
+  const leasedOf = (schedules: Schedules, rows: number): boolean =>
     schedules.leased(
       schedules.pick(1, all),
       Array.from({ length: rows }, () => one),
@@ -52,6 +52,29 @@ describe('exhausted schedules', () => {
     expect(schedules.exhausted()).toEqual([]);
     leasedOf(schedules, 0);
     expect(schedules.exhausted()).toEqual([one]);
+  });
+});
+
+describe('a lease', () => {
+  const one = scheduleOf(1);
+  const two = scheduleOf(2);
+
+  it('took all unless a schedule gave its whole share, or had none', () => {
+    const schedules = createSchedules({ rows: 40, scheduleRows: 10 });
+    schedules.announce(one, 0);
+    expect(schedules.leased(schedules.pick(1, all), [one])).toBe(false);
+    schedules.announce(one, 0);
+    const shares = schedules.pick(1, all);
+    const isMore = schedules.leased(
+      shares,
+      Array.from({ length: shares[0]?.limit ?? 0 }, () => one),
+    );
+    expect(isMore).toBe(true);
+    const narrow = createSchedules({ rows: 1, scheduleRows: 1, leaseRows: 1 });
+    narrow.announce(one, 0);
+    narrow.announce(two, 0);
+    expect(narrow.leased(narrow.pick(1, all), [])).toBe(true);
+    expect(narrow.leased(narrow.pick(1, all), [])).toBe(false);
   });
 });
 

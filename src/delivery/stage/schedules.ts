@@ -31,9 +31,10 @@ export interface Schedules {
   pick(nowMs: number, mayTake: (schedule: Schedule) => number): ScheduleShare[];
   /**
    * Takes the result of a lease, the schedule of each row: one that gave less than its share has nothing more that is
-   * due. A row may be of a schedule that was not asked (another device of an open message).
+   * due. A row may be of a schedule that was not asked (another device of an open message). True: more was due than
+   * was asked for, or may have been.
    */
-  leased(shares: readonly ScheduleShare[], rows: readonly Schedule[]): void;
+  leased(shares: readonly ScheduleShare[], rows: readonly Schedule[]): boolean;
   ended(rows: readonly Schedule[]): void;
   /** Takes those that gave all that was due and have nothing in work, since this was last asked. */
   exhausted(): readonly Schedule[];
@@ -142,6 +143,8 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
   const exhausted = new ChurningMap<string, Schedule>();
   let inWork = 0;
   let backgroundInWork = 0;
+  /** Fresh schedules were ready that the last pick had no share for. */
+  let leftOut = false;
 
   const stateOf = (schedule: Schedule): ScheduleState => {
     const key = scheduleKey(schedule);
@@ -171,6 +174,7 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
       if (inWork > 0 && free < worthwhile(Math.min(limits.rows, leaseRows))) return [];
       const { background, fresh } = readySchedules(states.values(), limits, mayTake);
       const first = shareOut(fresh, free);
+      leftOut = fresh.length > first.length || fresh.length >= schedulesPerLease;
       const left = free - first.reduce((sum, { limit }) => sum + limit, 0);
       const backgroundLeft = Math.min(left, backgroundRows - backgroundInWork);
       const picked = [
@@ -195,16 +199,16 @@ export function createSchedules(limits: ScheduleLimits): Schedules {
         if (schedule.background) backgroundInWork += 1;
         taken.set(scheduleKey(schedule), (taken.get(scheduleKey(schedule)) ?? 0) + 1);
       }
+      let isMore = leftOut;
       for (const { schedule, limit } of shares) {
         const state = states.get(scheduleKey(schedule));
+        const isFull = (taken.get(scheduleKey(schedule)) ?? 0) >= limit;
+        if (isFull) isMore = true;
         if (!state) continue;
-        if (
-          (taken.get(scheduleKey(schedule)) ?? 0) < limit &&
-          state.announcements === state.announcementsAtPick
-        )
-          state.ready = false;
+        if (!isFull && state.announcements === state.announcementsAtPick) state.ready = false;
         rest(scheduleKey(schedule), state);
       }
+      return isMore;
     },
     ended: (rows) => {
       for (const schedule of rows) {
