@@ -95,6 +95,25 @@ describe('check-ins in the database', () => {
     for (const id of [2, 3]) expect((await rowOf(id)).waitsSeconds).toBeLessThanOrEqual(0);
   });
 
+  it('one that was not read within the period is not looked up in moves and reports', async () => {
+    await addComputer(1, 300);
+    await addComputer(2, 901);
+    const asked: string[] = [];
+    const watched = new Proxy(database.sql, {
+      apply: (sql, self, given) => {
+        asked.push(String(given[0]));
+        return Reflect.apply(sql, self, given);
+      },
+    });
+    const onDue = (): void => undefined;
+    const intake = createIntake({ sharing: 'request', sql: watched, onDue });
+    const { take } = createDeferring({ sql: watched, intake, periodSeconds, onDue });
+    await take(origin(), [2, 3]);
+    expect(asked.join()).not.toContain('from moves');
+    await take(origin(), [1]);
+    expect(asked.join()).toContain('from moves');
+  });
+
   const keeper = (now: () => number) =>
     createKeeper({
       sql: database.sql,

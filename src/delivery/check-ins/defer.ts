@@ -21,8 +21,8 @@ export interface DeferringOptions {
 export const createDeferring = ({ intake, onDue, periodSeconds, sql }: DeferringOptions): CheckIns => ({
   take: async (origin, computerIds) => {
     const { instanceId, tenantId } = origin;
-    const asked = computerIds.map((jamfComputerId) => ({ tenantId, instanceId, jamfComputerId }));
-    const folded = new Set(await withRetries(() => deferFoldable(sql, asked, periodSeconds)));
+    const instance = { tenantId, instanceId };
+    const folded = new Set(await withRetries(() => deferFoldable(sql, instance, computerIds, periodSeconds)));
     if (folded.size > 0) onDue(computerSchedule({ ...origin, background: false, needsInstance: true }));
     await intake.markDue(
       origin,
