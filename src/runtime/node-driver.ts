@@ -12,7 +12,8 @@ import { dirname, join } from 'node:path';
 /** SHA-256 of the patched files of postgres 3.4.9; a change of the patch changes them. */
 const patched: Readonly<Record<string, string>> = {
   'connection.js': 'a925f5345996f8106aedf3b91d0297f9dc88270f46db4c4464493030d74e3548',
-  'index.js': '7c1451ca09f1e470be9d8781222a595df12f8f98eb34a80115d8eaf43ff12831',
+  'index.js': 'eaf31015390d1798846af8ed8e85f87271aa0fbccdee643a39193625ecdfaa71',
+  'query.js': 'a6e048661ef48970274c4349f46ef3aea9da6502913529f6ce12d73a9f6348fb',
 };
 
 /** One line that says what is missing and how to get it; undefined: nothing is. */

@@ -5,7 +5,7 @@
  */
 
 import type postgres from 'postgres';
-import { isQuery } from './driver-query.ts';
+import { type DriverQuery, isQuery } from './driver-query.ts';
 import { StoreUnavailableError } from './store-failure.ts';
 
 type Sql = postgres.Sql<{ int8: number }>;
@@ -20,7 +20,7 @@ export function boundStatements(sql: Sql, ms: number): Sql {
   const bounded = <T>(made: T): T => {
     if (!isQuery(made)) return made;
     const { handler, reject, resolve } = made;
-    made.handler = (query) => {
+    const send: DriverQuery['handler'] = (query) => {
       // Cancelled, it takes no effect when its lock is free at last: nobody is told before that is certain.
       const cancel = (): void => {
         query.canceller?.(query).catch(() => undefined);
@@ -28,7 +28,7 @@ export function boundStatements(sql: Sql, ms: number): Sql {
         timer = setTimeout(() => fail(unanswered(ms)), cancelMs);
       };
       let timer = setTimeout(cancel, ms);
-      query.resolve = (result) => {
+      const answered: DriverQuery['resolve'] = (result) => {
         clearTimeout(timer);
         resolve(result);
       };
@@ -36,9 +36,11 @@ export function boundStatements(sql: Sql, ms: number): Sql {
         clearTimeout(timer);
         reject(error);
       };
+      query.resolve = answered;
       query.reject = fail;
       handler(query);
     };
+    made.handler = send;
     return made;
   };
   return new Proxy(sql, {

@@ -134,16 +134,18 @@ function createSend(pools: Pools, breaker: Breaker, now: () => number): DriverQu
     const pool = pools.current();
     const asked = breaker.enter(reject);
     const giveBack = leaveOnce(pool.places);
-    query.resolve = (result) => {
+    const answered: DriverQuery['resolve'] = (result) => {
       if (!query.streaming || asked.over) giveBack();
       breaker.answered(asked);
       resolve(result);
     };
-    query.reject = (error) => {
+    const failed: DriverQuery['reject'] = (error) => {
       giveBack();
       pools.failed(asked, error);
       reject(error);
     };
+    query.resolve = answered;
+    query.reject = failed;
     admit(pool, asked, now(), () => pool.send(query));
   };
 }

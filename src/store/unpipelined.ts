@@ -17,7 +17,7 @@ export function unpipelined(sql: Sql): Sql {
   const alone = <T>(made: T): T => {
     if (!isQuery(made)) return made;
     const { handler } = made;
-    made.handler = (query: DriverQuery): void => {
+    const send: DriverQuery['handler'] = (query) => {
       const { reject, resolve } = query;
       const leave = leaveOnce(places);
       let begun = false;
@@ -26,16 +26,18 @@ export function unpipelined(sql: Sql): Sql {
         over = true;
         if (begun) leave();
       };
-      query.resolve = (result) => {
+      const answered: DriverQuery['resolve'] = (result) => {
         // A COPY resolves with its stream first.
         if (!query.streaming || over) end();
         over = true;
         resolve(result);
       };
-      query.reject = (error) => {
+      const failed: DriverQuery['reject'] = (error) => {
         end();
         reject(error);
       };
+      query.resolve = answered;
+      query.reject = failed;
       places.enter({
         isOver: () => over,
         begin: () => {
@@ -44,6 +46,7 @@ export function unpipelined(sql: Sql): Sql {
         },
       });
     };
+    made.handler = send;
     return made;
   };
   const begin: Begin = (...given) =>

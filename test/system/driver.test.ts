@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,6 +55,14 @@ describe('the database client', () => {
     await expect(lost).rejects.toThrow(/CONNECTION_CLOSED|terminating/);
     await expect(rest).rejects.toThrow(/CONNECTION_CLOSED|terminating/);
     expect(await sql`select what from written order by what`).toEqual([{ what: 'another' }]);
+  });
+
+  it('leaves nothing of a query in the old generation', () => {
+    const program = join(import.meta.dirname, 'young-closures.ts');
+    const found = execFileSync(process.execPath, ['--allow-natives-syntax', program, database.url], {
+      encoding: 'utf8',
+    });
+    expect(JSON.parse(found)).toEqual({ asMade: [true, true], asSent: [true, true], inTransaction: true });
   });
 
   it('writes again after a connection that was lost while it was about to write', async () => {
