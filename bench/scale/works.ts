@@ -164,7 +164,7 @@ export const works: readonly Work[] = [
   { name: 'claim: leases of 64 schedules of both stages', run: lease },
   { name: `intake: ${webhooksOfRun} webhooks`, run: webhooks },
   { name: `take-in: ${recordsOfRun} pushed records`, run: takeIn },
-  { name: 'list of tenants', run: asked(() => '/tenants?page=0') },
+  { name: 'list of tenants', run: asked(() => '/tenants?page=0'), grows: 'it counts the tenants' },
   { name: 'list of devices', run: asked(ofTenant('/devices')) },
   { name: 'list of reports', run: asked(() => '/reports'), grows: everyTenant },
   { name: 'list of held reports', run: asked(() => '/reports?filter=state==held'), grows: everyTenant },
