@@ -26,7 +26,7 @@ export interface DueNotifications {
   stop(): Promise<void>;
 }
 
-/** What comes alone is told so soon. */
+/** The first notification after a rest waits so long, so that what comes at the same moment goes with it. */
 const gatherMs = 30;
 /** PostgreSQL takes 7,999 bytes of payload. */
 const schedulesPerNotification = 60;
